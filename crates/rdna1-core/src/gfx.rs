@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The gfx choice: which chip ROCm is told the card is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::ids::{GfxTarget, GfxVersion, VarName, text_serde};
+use crate::machine::Machine;
+use crate::policy::{GfxCondition, Policy};
+use crate::selection::Selection;
+use crate::stack::Stacks;
+
+/// A gfx choice: no override, or an override to one version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GfxChoice {
+    /// ROCm sees the card as what it is.
+    Native,
+    /// `HSA_OVERRIDE_GFX_VERSION` says it is this.
+    Override(GfxVersion),
+}
+
+impl fmt::Display for GfxChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Native => f.write_str("native"),
+            Self::Override(version) => version.fmt(f),
+        }
+    }
+}
+
+impl FromStr for GfxChoice {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "native" => Ok(Self::Native),
+            _ => s.parse().map(Self::Override).map_err(|e: crate::ids::ParseIdError| format!("{e}, nor `native`")),
+        }
+    }
+}
+
+/// What the administrator or a command line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GfxSetting {
+    /// The policy's rules decide.
+    Auto,
+    /// This choice.
+    Choice(GfxChoice),
+}
+
+impl fmt::Display for GfxSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Choice(choice) => choice.fmt(f),
+        }
+    }
+}
+
+impl FromStr for GfxSetting {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "auto" => Ok(Self::Auto),
+            _ => s.parse().map(Self::Choice).map_err(|e: String| format!("{e}, nor `auto`")),
+        }
+    }
+}
+
+text_serde!(GfxChoice, "^(native|[0-9]+\\.[0-9]+\\.[0-9]+)$");
+text_serde!(GfxSetting, "^(auto|native|[0-9]+\\.[0-9]+\\.[0-9]+)$");
+
+/// How an override reaches the card without hitting other GPUs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Reach {
+    /// There is no override.
+    None,
+    /// One variable for all GPUs, as all of them are RDNA1 cards.
+    Global,
+    /// One variable for each card's KFD node, as there are other AMD GPUs.
+    PerNode {
+        /// The nodes.
+        nodes: Vec<u32>,
+    },
+    /// An override was wanted and left out, as it would hit other GPUs.
+    NotConfinable {
+        /// Why the per-node form cannot be used.
+        why: String,
+    },
+}
+
+/// The gfx choice in force, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GfxDecision {
+    /// The choice.
+    pub choice: GfxChoice,
+    /// The policy rule that made it, or who asked for it.
+    pub decided_by: String,
+    /// Why.
+    pub why: String,
+    /// Whether it is known to work here.
+    pub verified: bool,
+    /// Whether the code that then runs was built for a chip whose code the card runs unchanged.
+    pub code_fits_card: bool,
+    /// How it reaches the card.
+    pub reach: Reach,
+}
+
+impl GfxDecision {
+    /// The variables that put the decision into force, in order.
+    pub fn variables(&self, policy: &Policy) -> Vec<(VarName, String)> {
+        let GfxChoice::Override(version) = self.choice else { return Vec::new() };
+        match &self.reach {
+            Reach::Global => vec![(policy.gfx.variable.clone(), version.to_string())],
+            Reach::PerNode { nodes } => nodes
+                .iter()
+                .filter_map(|node| format!("{}{node}", policy.gfx.per_node.prefix).parse().ok())
+                .map(|name| (name, version.to_string()))
+                .collect(),
+            Reach::None | Reach::NotConfinable { .. } => Vec::new(),
+        }
+    }
+}
+
+/// Decides the gfx choice. `asked` is the setting and who made it.
+pub fn decide(
+    policy: &Policy,
+    machine: &Machine,
+    stacks: &Stacks,
+    selection: Option<&Selection>,
+    asked: (GfxSetting, &str),
+) -> GfxDecision {
+    let recorded = selection.filter(|selection| selection.is_for(machine)).and_then(|selection| selection.gfx);
+    let (choice, decided_by, why, verified) = match asked {
+        (GfxSetting::Choice(choice), who) => {
+            let why = format!("{who} asks for {choice}");
+            (choice, who.to_owned(), why, recorded == Some(choice))
+        }
+        (GfxSetting::Auto, _) => by_rule(policy, machine, stacks, recorded),
+    };
+    let fact = policy.gfx.choices.iter().find(|fact| fact.id == choice);
+    GfxDecision {
+        choice,
+        decided_by,
+        why,
+        verified,
+        code_fits_card: fact.is_some_and(|fact| fact.code_fits_card),
+        reach: reach(policy, machine, stacks, choice),
+    }
+}
+
+/// The first rule that applies; validation guarantees that one does.
+fn by_rule(
+    policy: &Policy,
+    machine: &Machine,
+    stacks: &Stacks,
+    recorded: Option<GfxChoice>,
+) -> (GfxChoice, String, String, bool) {
+    let has_code_for = |fits: &dyn Fn(GfxTarget, &[GfxTarget]) -> bool| {
+        let code = stacks.pytorch_code.as_deref().unwrap_or_default();
+        machine.has_card() && machine.active_cards().all(|card| fits(card.gfx, code))
+    };
+    for rule in &policy.gfx.rules {
+        let choice = match rule.when {
+            GfxCondition::Recorded => recorded,
+            GfxCondition::PytorchHasCard => {
+                has_code_for(&|target, code| code.contains(&target)).then_some(rule.choose).flatten()
+            }
+            GfxCondition::PytorchHasCompatible => has_code_for(&|target, code| {
+                let runs = policy.gfx_target(target).map(|fact| &fact.runs_code_of[..]).unwrap_or_default();
+                code.contains(&target) || runs.iter().any(|other| code.contains(other))
+            })
+            .then_some(rule.choose)
+            .flatten(),
+            GfxCondition::Otherwise => rule.choose,
+        };
+        if let Some(choice) = choice {
+            return (choice, rule.id.clone(), rule.why.clone(), rule.verified);
+        }
+    }
+    (GfxChoice::Native, "none".into(), "no rule of the policy applies".into(), false)
+}
+
+fn reach(policy: &Policy, machine: &Machine, stacks: &Stacks, choice: GfxChoice) -> Reach {
+    if choice == GfxChoice::Native || !machine.has_card() {
+        return Reach::None;
+    }
+    if machine.bystanders().next().is_none() {
+        return Reach::Global;
+    }
+    let since = &policy.gfx.per_node.since_rocm;
+    let nodes: Option<Vec<u32>> = machine.active_cards().map(|card| card.kfd.as_ref().map(|kfd| kfd.node)).collect();
+    match (nodes, stacks.oldest_rocm()) {
+        (_, Some(rocm)) if rocm < since => {
+            let why =
+                format!("ROCm {rocm} does not read {}<node>; ROCm {since} and later do", policy.gfx.per_node.prefix);
+            Reach::NotConfinable { why }
+        }
+        (None, _) => Reach::NotConfinable { why: "the card's KFD node is not known (yet)".into() },
+        (Some(nodes), _) => Reach::PerNode { nodes },
+    }
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! AMD display functions on the PCI bus, as sysfs shows them; they are there
+//! before any driver is loaded.
+
+use serde::Serialize;
+
+use crate::ids::{PciAddress, PciClass, PciId, PciRevision};
+use crate::policy::PciMatch;
+use crate::root::{Directory, Problem, Root};
+
+/// Where the kernel lists PCI functions.
+pub const DEVICES: &str = "/sys/bus/pci/devices";
+
+/// A PCI function of a display controller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PciFunction {
+    /// Where it sits.
+    pub address: PciAddress,
+    /// Device id.
+    pub device: PciId,
+    /// Class code.
+    pub class: PciClass,
+    /// Revision byte.
+    pub revision: Option<PciRevision>,
+    /// Vendor of the board.
+    pub subsystem_vendor: Option<PciId>,
+    /// The board vendor's id for it.
+    pub subsystem_device: Option<PciId>,
+    /// The driver that is bound to it.
+    pub driver: Option<String>,
+    /// For an SR-IOV virtual function, the physical function it belongs to.
+    pub virtual_function_of: Option<PciAddress>,
+    /// The name of its DRM render node: `renderD128`.
+    pub render_node: Option<String>,
+    /// Video memory in bytes, as amdgpu reports it.
+    pub vram_bytes: Option<u64>,
+}
+
+/// The display functions of one vendor, in order of address.
+#[derive(Debug, Default)]
+pub struct PciScan {
+    /// What was found.
+    pub functions: Vec<PciFunction>,
+    /// What could not be read; such functions are left out.
+    pub problems: Vec<Problem>,
+}
+
+/// Lists the display functions of the policy's vendor.
+///
+/// Cost is one small read for each function of another vendor and at most ten
+/// for one of AMD's.
+pub fn scan(root: &Root, pci: &PciMatch) -> PciScan {
+    let mut scan = PciScan::default();
+    let dir = match root.dir(DEVICES) {
+        Ok(Some(dir)) => dir,
+        // A machine without PCI is no error: it has no card.
+        Ok(None) => return scan,
+        Err(problem) => {
+            scan.problems.push(problem);
+            return scan;
+        }
+    };
+    let names = dir.names().unwrap_or_else(|problem| {
+        scan.problems.push(problem);
+        Vec::new()
+    });
+    for name in names {
+        let Ok(address) = name.parse() else { continue };
+        match read_function(&dir, &name, address, pci) {
+            Ok(Some(function)) => scan.functions.push(function),
+            Ok(None) => {}
+            Err(problem) => scan.problems.push(problem),
+        }
+    }
+    scan.functions.sort_unstable_by_key(|function| function.address);
+    scan
+}
+
+fn read_function(
+    dir: &Directory,
+    name: &str,
+    address: PciAddress,
+    pci: &PciMatch,
+) -> Result<Option<PciFunction>, Problem> {
+    // The vendor goes first: it rules out nearly everything with one read.
+    let Some(vendor) = read_id::<PciId>(dir, name, "vendor")? else { return Ok(None) };
+    if vendor != pci.vendor {
+        return Ok(None);
+    }
+    let Some(class) = read_id::<PciClass>(dir, name, "class")? else { return Ok(None) };
+    if class.base() != pci.base_class {
+        return Ok(None);
+    }
+    let Some(device) = read_id::<PciId>(dir, name, "device")? else { return Ok(None) };
+    // What follows is worth knowing but decides nothing: absent if unreadable.
+    let optional = |attribute: &str| dir.attribute(&format!("{name}/{attribute}")).ok().flatten();
+    Ok(Some(PciFunction {
+        address,
+        device,
+        class,
+        revision: optional("revision").and_then(|text| text.parse().ok()),
+        subsystem_vendor: optional("subsystem_vendor").and_then(|text| text.parse().ok()),
+        subsystem_device: optional("subsystem_device").and_then(|text| text.parse().ok()),
+        driver: dir.link_name(&format!("{name}/driver")),
+        virtual_function_of: dir.link_name(&format!("{name}/physfn")).and_then(|text| text.parse().ok()),
+        render_node: dir.names_in(&format!("{name}/drm")).into_iter().find(|node| node.starts_with("renderD")),
+        vram_bytes: optional("mem_info_vram_total").and_then(|text| text.parse().ok()),
+    }))
+}
+
+/// Reads an attribute that holds one id. A function that vanished meanwhile has none.
+fn read_id<T>(dir: &Directory, function: &str, attribute: &str) -> Result<Option<T>, Problem>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    let name = format!("{function}/{attribute}");
+    let Some(text) = dir.attribute(&name)? else { return Ok(None) };
+    let id = text.parse().map_err(|e: T::Err| Problem { path: format!("{DEVICES}/{name}"), problem: e.to_string() })?;
+    Ok(Some(id))
+}
