@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the tests of `suite/` share.
+
+pub mod program;
+pub mod tools;
