@@ -46,6 +46,7 @@ pub enum Command {
         /// Syntax: sh, fish, csh, systemd, environment.d, dotenv or json.
         #[arg(long, value_name = "FORMAT", default_value = "sh")]
         format: Format,
+        /// Profile and gfx choice.
         #[command(flatten)]
         choice: Choice,
     },
@@ -64,6 +65,7 @@ pub enum Command {
     /// are its own. Exit status 125 means that the environment was refused,
     /// 126 that the command could not be executed, 127 that it was not found.
     Run {
+        /// Profile and gfx choice.
         #[command(flatten)]
         choice: Choice,
         /// Say on standard error what is set, and why.
