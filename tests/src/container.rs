@@ -2,7 +2,7 @@
 //! A real Debian 13 in a container, with or without a card.
 //!
 //! The root that `cargo xtask test` makes stays untouched: each container works
-//! on an overlay in memory. A card is a fixture's PCI devices, mounted over
+//! on an overlay in memory. A card is a directory of PCI attributes, mounted over
 //! the kernel's own; everything else in the container is real.
 
 use std::path::{Path, PathBuf};
@@ -20,6 +20,9 @@ fn turn() -> MutexGuard<'static, ()> {
     // A test that failed while it had its turn has told its own story.
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// The machine's PCI devices, beside its files.
+const DEVICES: &str = "pci-devices";
 
 /// How long a boot may take before a test fails.
 const BOOT_LIMIT: Duration = Duration::from_secs(90);
@@ -68,7 +71,9 @@ impl Container {
         sub("machine");
         let options = format!("lowerdir={},upperdir={upper},workdir={work}", root.display());
         mount(&["-t", "overlay", "-o", &options, "overlay"], &dir.join("machine"));
-        Self { dir, binds: Vec::new() }.with_devices(&top().join("tests/cases/no-devices"))
+        sub(DEVICES);
+        let devices = dir.join(DEVICES);
+        Self { dir, binds: Vec::new() }.with_bind(devices, "/sys/bus/pci/devices")
     }
 
     /// Where the machine's files can be read and changed from outside.
@@ -84,27 +89,33 @@ impl Container {
         self
     }
 
-    /// Shows a fixture machine's PCI devices (`sys/bus/pci/devices`) in place of the kernel's.
-    #[must_use]
-    fn with_devices(self, fixture: &Path) -> Self {
-        let devices = fixture.join("sys/bus/pci/devices");
-        if devices.is_dir() {
-            return self.with_bind(devices, "/sys/bus/pci/devices");
-        }
-        let none = self.dir.join("none");
-        let _ = std::fs::create_dir(&none);
-        self.with_bind(none, "/sys/bus/pci/devices")
-    }
-
-    /// Puts the card of a case folder into the machine.
+    /// Puts a PCI display function into the machine, for instance `0x731f`
+    /// with revision `0xca`: an RX 5600 XT.
     ///
     /// # Panics
-    /// If there is no such case.
+    /// If memory is full.
     #[must_use]
-    pub fn with_card(self, case: &str) -> Self {
-        let fixture = top().join("tests/cases").join(case).join("root");
-        assert!(fixture.join("sys/bus/pci/devices").is_dir(), "{case} has no PCI devices");
-        self.with_devices(&fixture)
+    pub fn with_card(self, device: &str, revision: &str) -> Self {
+        let devices = self.dir.join(DEVICES);
+        let slot = std::fs::read_dir(&devices).map_or(0, Iterator::count) + 1;
+        let function = devices.join(format!("0000:{slot:02x}:00.0"));
+        std::fs::create_dir_all(&function).expect("a tmpfs is writable");
+        for (attribute, value) in
+            [("vendor", "0x1002"), ("device", device), ("class", "0x030000"), ("revision", revision)]
+        {
+            std::fs::write(function.join(attribute), format!("{value}\n")).expect("a tmpfs is writable");
+        }
+        self
+    }
+
+    /// Takes all cards out again, also while the machine runs.
+    ///
+    /// # Panics
+    /// If they cannot be removed.
+    pub fn remove_cards(&self) {
+        for entry in std::fs::read_dir(self.dir.join(DEVICES)).expect("it is there").flatten() {
+            std::fs::remove_dir_all(entry.path()).expect("a tmpfs is writable");
+        }
     }
 
     fn nspawn(&self) -> Command {
