@@ -26,10 +26,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show what is here, what is set and why, what is wrong, and what to do next.
+    ///
+    /// Exit status 0 if there is no error, 1 if there is one.
     Status {
         /// Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
+        /// Explain also what is only known of such cards in general.
+        #[arg(long)]
+        all: bool,
     },
     /// List the RDNA1 cards; exit status 1 if there is none.
     Detect {

@@ -40,11 +40,14 @@ pub struct Finding {
     /// What to do.
     #[serde(rename = "do")]
     pub remedy: String,
+    /// Whether it is general knowledge about such cards rather than a state of
+    /// this machine; the text page then shows its title only.
+    pub background: bool,
 }
 
 impl Finding {
     fn new(level: Level, id: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { id: id.into(), level, what: what.into(), happens: None, remedy: remedy.into() }
+        Self { id: id.into(), level, what: what.into(), happens: None, remedy: remedy.into(), background: false }
     }
 }
 
@@ -169,6 +172,7 @@ fn advisories(resolution: &Resolution, findings: &mut Vec<Finding>) {
         };
         let mut finding = Finding::new(level, &advisory.id, what, advisory.remedy.clone());
         finding.happens = Some(advisory.happens.clone());
+        finding.background = advisory.certainty == Certainty::MayApply || level == Level::Note;
         findings.push(finding);
     }
 }
