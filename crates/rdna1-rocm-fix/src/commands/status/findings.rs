@@ -122,6 +122,12 @@ fn group_remedy(context: &Context, node: &DeviceNode) -> String {
 
 /// Whether what is resolved reaches processes.
 fn delivery(context: &Context, resolution: &Resolution, channels: &[Channel], findings: &mut Vec<Finding>) {
+    if channels.iter().all(|channel| channel.state == ChannelState::Missing) {
+        let what = "none of the package's files is here, so nothing is set for other programs";
+        let remedy = format!("install the package {}", rdna1_core::NAME);
+        findings.push(Finding::new(Level::Warning, "not-installed", what, remedy));
+        return;
+    }
     for channel in channels {
         let what = |is: &str| format!("{}: {} {is}", channel.reaches, channel.file);
         match channel.state {
