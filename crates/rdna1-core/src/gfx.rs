@@ -195,14 +195,16 @@ fn reach(policy: &Policy, machine: &Machine, stacks: &Stacks, choice: GfxChoice)
         return Reach::Global;
     }
     let since = &policy.gfx.per_node.since_rocm;
-    let nodes: Option<Vec<u32>> = machine.active_cards().map(|card| card.kfd.as_ref().map(|kfd| kfd.node)).collect();
-    match (nodes, stacks.oldest_rocm()) {
-        (_, Some(rocm)) if rocm < since => {
+    // A card that KFD has not taken is out of ROCm's sight; if that changes,
+    // its udev event leads here again.
+    let nodes: Vec<u32> = machine.active_cards().filter_map(|card| card.kfd.as_ref().map(|kfd| kfd.node)).collect();
+    match stacks.oldest_rocm() {
+        Some(rocm) if rocm < since => {
             let why =
                 format!("ROCm {rocm} does not read {}<node>; ROCm {since} and later do", policy.gfx.per_node.prefix);
             Reach::NotConfinable { why }
         }
-        (None, _) => Reach::NotConfinable { why: "the card's KFD node is not known (yet)".into() },
-        (Some(nodes), _) => Reach::PerNode { nodes },
+        _ if nodes.is_empty() => Reach::NotConfinable { why: "the card's KFD node is not known (yet)".into() },
+        _ => Reach::PerNode { nodes },
     }
 }
