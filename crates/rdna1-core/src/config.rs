@@ -96,18 +96,12 @@ impl Config {
     /// The first file that cannot be read, has not the right shape, or asks
     /// for something that the policy does not have or does not allow.
     pub fn read(root: &Root, policy: &Policy) -> Result<Self, YamlError> {
-        let unreadable = |problem: crate::root::Problem| YamlError {
-            file: problem.path,
-            line: None,
-            column: None,
-            message: problem.problem,
-        };
         let mut files = vec![FILE.to_owned()];
-        let drop_ins = root.list(DROP_INS).map_err(unreadable)?;
+        let drop_ins = root.list(DROP_INS)?;
         files.extend(drop_ins.iter().filter(|name| is_drop_in(name)).map(|name| format!("{DROP_INS}/{name}")));
         let mut config = Self::default();
         for file in files {
-            if let Some(text) = root.read_text(&file).map_err(unreadable)? {
+            if let Some(text) = root.read_text(&file)? {
                 config.merge(&file, ConfigFile::parse(&file, &text, policy)?);
             }
         }
