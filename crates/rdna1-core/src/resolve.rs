@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::gfx::{self, GfxDecision, GfxSetting, Reach};
 use crate::ids::VarName;
 use crate::machine::Machine;
-use crate::policy::{Policy, Profile, Scope};
+use crate::policy::{Domain, Policy, Profile, Scope};
 use crate::selection::Selection;
 use crate::stack::Stacks;
 
@@ -261,33 +261,30 @@ impl<'a> Inputs<'a> {
         (!own).then_some(value)
     }
 
+    /// What the user has set that does harm, in order of name.
     fn hazards(self) -> Vec<EnvironmentHazard> {
-        let environment = self.environment;
-        self.policy
-            .variables
-            .iter()
-            .filter_map(|variable| {
-                let value = self.user_value(variable.name.as_str())?;
-                let hazard = variable.hazard.as_ref()?;
-                let hit = hazard.values.is_empty() || hazard.values.iter().any(|v| v == value);
-                hit.then(|| EnvironmentHazard {
-                    name: variable.name.to_string(),
-                    value: value.to_owned(),
-                    happens: hazard.happens.clone(),
-                    remedy: hazard.remedy.clone(),
-                })
-            })
-            .chain(environment.iter().filter(|(_, value)| value.is_empty()).filter_map(|(name, _)| {
-                // An empty value breaks every parser that the policy knows.
-                self.policy.variable(name).filter(|variable| !variable.is_inert())?;
-                Some(EnvironmentHazard {
-                    name: name.clone(),
-                    value: String::new(),
-                    happens: "it is set to nothing, which ROCm does not read as unset but as an error".into(),
-                    remedy: format!("unset {name}"),
-                })
-            }))
-            .collect()
+        self.environment.keys().filter_map(|name| self.hazard(name)).collect()
+    }
+
+    fn hazard(self, name: &str) -> Option<EnvironmentHazard> {
+        let value = self.user_value(name)?;
+        let variable = self.policy.variable(name).filter(|variable| !variable.is_inert())?;
+        let hazard = |happens: String, remedy: String| {
+            Some(EnvironmentHazard { name: name.to_owned(), value: value.to_owned(), happens, remedy })
+        };
+        if value.is_empty() {
+            let happens = "it is set to nothing, which ROCm does not read as unset but as an error";
+            return hazard(happens.into(), format!("unset {name}"));
+        }
+        // Of these two kinds the policy knows exactly what the reader accepts.
+        let exact = matches!(variable.value, Domain::MiopenBool | Domain::GfxVersion);
+        if exact && variable.value.check(value).is_err() {
+            let happens = format!("its reader fails on this value; it accepts {}", variable.value.describe());
+            return hazard(happens, format!("unset {name}, or correct the value"));
+        }
+        let known = variable.hazard.as_ref()?;
+        let hit = known.values.is_empty() || known.values.iter().any(|v| v == value);
+        hit.then(|| hazard(known.happens.clone(), known.remedy.clone())).flatten()
     }
 }
 
