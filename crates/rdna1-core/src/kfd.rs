@@ -15,6 +15,18 @@ pub const NODES: &str = "/sys/class/kfd/kfd/topology/nodes";
 /// The device through which a process reaches KFD.
 pub const DEVICE: &str = "/dev/kfd";
 
+/// The lines of `properties` files that [`scan`] reads.
+pub const PROPERTIES: [&str; 8] = [
+    "simd_count",
+    "simd_per_cu",
+    "gfx_target_version",
+    "domain",
+    "location_id",
+    "drm_render_minor",
+    "heap_type",
+    "size_in_bytes",
+];
+
 /// A GPU in KFD's topology.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

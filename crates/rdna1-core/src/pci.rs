@@ -11,6 +11,13 @@ use crate::root::{Directory, Problem, Root};
 /// Where the kernel lists PCI functions.
 pub const DEVICES: &str = "/sys/bus/pci/devices";
 
+/// The attributes of a function that [`scan`] reads.
+pub const ATTRIBUTES: [&str; 7] =
+    ["vendor", "class", "device", "revision", "subsystem_vendor", "subsystem_device", "mem_info_vram_total"];
+
+/// The links of a function that [`scan`] reads.
+pub const LINKS: [&str; 2] = ["driver", "physfn"];
+
 /// Base class of AMD's GPUs without a display engine that do not call
 /// themselves display controllers (Instinct MI300): amdgpu takes every
 /// AMD function of it, so a machine-wide override would hit it too.

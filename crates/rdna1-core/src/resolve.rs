@@ -139,6 +139,17 @@ pub struct Resolution {
 }
 
 impl Resolution {
+    /// Turns the resolution into one that sets nothing, because something that
+    /// it rests on cannot be used. Where there is no card, that stays the reason.
+    pub fn refuse(&mut self, problem: String) {
+        if self.inactive == Some(Inactive::NoCard) {
+            return;
+        }
+        self.unset.extend(self.set.drain(..).filter(|setting| setting.already_set).map(|setting| setting.name));
+        self.left_alone.clear();
+        self.inactive = Some(Inactive::Refused { problem });
+    }
+
     /// The variables as name and value, in order.
     pub fn variables(&self) -> impl Iterator<Item = (&VarName, &str)> {
         self.set.iter().map(|setting| (&setting.name, setting.value.as_str()))

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What runs at boot, before any unit, as a child of PID 1.
+//!
+//! It must not block, must not fail the boot, and prints either the whole
+//! environment or nothing. It also writes the files below `/run`, so that the
+//! first login finds them even if it is quicker than the card's udev event.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::process::ExitCode;
+
+use rdna1_core::render::{Format, Guard, render};
+use rdna1_core::resolve::Resolution;
+use rdna1_core::root::Root;
+
+use crate::context::{Context, current_environment};
+use crate::state;
+
+/// Seconds after which the kernel ends this program, whatever it waits for;
+/// systemd itself would wait for 90. An ordinary run takes a few milliseconds.
+const TIME_LIMIT: u32 = 5;
+
+/// The environment generator.
+///
+/// Exit status 0 even if nothing could be set: the reason is in the kernel log,
+/// and a failed generator would only add a message that says less.
+pub fn main() -> ExitCode {
+    nix::unistd::alarm::set(TIME_LIMIT);
+    let root = std::env::var_os("RDNA1_ROOT").unwrap_or_else(|| "/".into());
+    if let Err(problem) = generate(Root::new(root)) {
+        report(&problem.to_string());
+    }
+    ExitCode::SUCCESS
+}
+
+fn generate(root: Root) -> anyhow::Result<()> {
+    let context = Context::read(root)?;
+    for problem in &context.broken {
+        report(&format!("nothing is set, because {problem}"));
+    }
+    let machine_wide = context.resolve_machine();
+    let here = context.resolve(&Default::default(), &current_environment());
+    let text = environment(&here)?;
+    if let Err(problem) = state::write(&context.root, &machine_wide) {
+        report(&format!("login shells stay without the environment: {problem:#}"));
+    }
+    // One write at the very end: systemd gets all of it or nothing.
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+fn environment(resolution: &Resolution) -> anyhow::Result<String> {
+    Ok(render(Format::Systemd, Guard::None, resolution.variables(), &[])?)
+}
+
+/// Writes to the kernel log, which reaches the journal this early; to standard
+/// error where there is none (containers).
+#[allow(clippy::print_stderr, reason = "the last resort this early at boot")]
+fn report(message: &str) {
+    let line = format!("<3>{}[{}]: {}\n", rdna1_core::NAME, std::process::id(), message.replace('\n', "; "));
+    let kmsg = OpenOptions::new().write(true).open("/dev/kmsg");
+    if kmsg.and_then(|mut kmsg| kmsg.write_all(line.as_bytes())).is_err() {
+        eprint!("{line}");
+    }
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `run`: a command with the environment for this machine.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{ErrorKind, Write};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rdna1_core::policy::Engine;
+use rdna1_core::resolve::{Inactive, Resolution};
+
+use super::Outcome;
+use crate::cli::Choice;
+use crate::context::{Context, current_environment};
+
+/// Why a command was not run, with the exit status that env(1) and timeout(1) use for it.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Refused(String),
+    NotExecutable(String),
+    NotFound(String),
+}
+
+impl Failure {
+    pub(super) fn status(&self) -> u8 {
+        match self {
+            Self::Refused(_) => 125,
+            Self::NotExecutable(_) => 126,
+            Self::NotFound(_) => 127,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Refused(text) | Self::NotExecutable(text) | Self::NotFound(text)) = self;
+        f.write_str(text)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Replaces this process; returns only if that fails.
+pub(super) fn run(context: &Context, choice: &Choice, explain: bool, line: &[OsString]) -> anyhow::Result<Outcome> {
+    let resolution = context.resolve(&choice.request(true), &current_environment());
+    if let Some(Inactive::Refused { problem }) = &resolution.inactive {
+        return Err(Failure::Refused(problem.clone()).into());
+    }
+    let hooked = context.policy.profile(&resolution.profile).is_some_and(|p| p.engine == Engine::PythonHook);
+    if hooked && resolution.inactive.is_none() {
+        let problem = format!("profile {} needs a Python hook that this version does not contain", resolution.profile);
+        return Err(Failure::Refused(problem).into());
+    }
+    if explain {
+        let _ = anstream::stderr().write_all(explanation(&resolution).as_bytes());
+    }
+    let program = &line[0];
+    let mut command = Command::new(program);
+    command.args(&line[1..]);
+    for name in &resolution.unset {
+        command.env_remove(name.as_str());
+    }
+    for (name, value) in resolution.variables() {
+        command.env(name.as_str(), value);
+    }
+    let error = command.exec();
+    let text = format!("cannot run {}: {error}", program.display());
+    Err(match error.kind() {
+        ErrorKind::NotFound => Failure::NotFound(text),
+        _ => Failure::NotExecutable(text),
+    }
+    .into())
+}
+
+fn explanation(resolution: &Resolution) -> String {
+    let mut out = match &resolution.inactive {
+        Some(Inactive::NoCard) => "no RDNA1 card: the command runs as it is\n".to_owned(),
+        Some(Inactive::Disabled { file }) => format!("switched off in {file}: the command runs as it is\n"),
+        _ => format!("profile {} ({})\n", resolution.profile, resolution.profile_source),
+    };
+    if let Some(gfx) = resolution.gfx.as_ref().filter(|_| resolution.inactive.is_none()) {
+        out += &format!("gfx choice {}: {}\n", gfx.choice, gfx.why);
+    }
+    for setting in &resolution.set {
+        out += &format!("set {}={} ({}: {})\n", setting.name, setting.value, setting.source, setting.reason);
+    }
+    for name in &resolution.unset {
+        out += &format!("unset {name} (set earlier for another profile)\n");
+    }
+    for left in &resolution.left_alone {
+        out += &format!("left alone {}: {}\n", left.name, left.reason);
+    }
+    out
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `status`: the page that a worried owner reads first.
+
+mod channels;
+mod findings;
+mod page;
+
+use rdna1_core::machine::Machine;
+use rdna1_core::resolve::Resolution;
+use rdna1_core::stack::Stacks;
+use serde::Serialize;
+
+use super::{NO, Outcome, json_document};
+use crate::context::{Context, current_environment};
+pub use channels::{Channel, ChannelState};
+pub use findings::{Finding, Level};
+
+/// What `status --json` prints.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Document<'a> {
+    /// Version of this document's form; grows when a field changes its meaning or goes.
+    version: u32,
+    /// Version of the program.
+    program: &'static str,
+    /// Whether no finding is an error.
+    ok: bool,
+    /// What the machine has.
+    machine: &'a Machine,
+    /// The ROCm installations.
+    stacks: &'a Stacks,
+    /// The environment for this process, with reasons.
+    resolution: Resolution,
+    /// How the environment reaches processes.
+    channels: Vec<Channel>,
+    /// What is wrong or worth knowing, the worst first.
+    findings: Vec<Finding>,
+}
+
+pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Outcome> {
+    let resolution = context.resolve(&Default::default(), &current_environment());
+    let channels = channels::look(context);
+    let findings = findings::collect(context, &resolution, &channels);
+    let ok = findings.iter().all(|finding| finding.level != Level::Error);
+    let document = Document {
+        version: 1,
+        program: env!("CARGO_PKG_VERSION"),
+        ok,
+        machine: &context.machine,
+        stacks: &context.stacks,
+        resolution,
+        channels,
+        findings,
+    };
+    let stdout = if json { json_document(&document)? } else { page::render(context, &document, all) };
+    Ok(Outcome { stdout, stderr: String::new(), status: if ok { 0 } else { NO } })
+}
