@@ -174,7 +174,7 @@ fn outcome_at(policy: &Policy, root: &Root, case: &Case) -> Outcome {
 
 fn resolution(policy: &Policy, root: &Root, machine: &Machine, case: &Case) -> Result<Resolution, String> {
     let config = Config::read(root, policy).map_err(|error| error.to_string())?;
-    let selection = Selection::read(root).map_err(|problem| format!("{}: {}", problem.path, problem.problem))?;
+    let selection = Selection::read(root).map_err(|error| error.to_string())?;
     let request = Request {
         profile: case.request.profile.clone(),
         gfx: case.request.gfx,

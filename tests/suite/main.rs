@@ -2,4 +2,6 @@
 //! Tests across crates and against real components, one module per subject.
 
 mod cases;
+mod cli;
+mod debian;
 mod detect;
