@@ -7,3 +7,4 @@ mod cli;
 mod debian;
 mod detect;
 mod installed;
+mod render;
