@@ -69,6 +69,17 @@ impl Payload {
         documentation(inputs, &mut entries)?;
         Self::new(inputs.metadata.clone(), entries)
     }
+
+    /// The part of the tree that brings the environment to processes. It needs
+    /// no artifact, so that packaging sources can hold it.
+    ///
+    /// # Errors
+    /// The templates and the policy do not fit.
+    pub fn channels(inputs: Inputs<'_>) -> Result<Vec<Entry>, PayloadError> {
+        let mut entries = Vec::new();
+        channels(inputs, &mut entries)?;
+        Ok(entries)
+    }
 }
 
 /// The programs, their man pages and completions.
