@@ -41,3 +41,38 @@ pub fn program(name: &str) -> Command {
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8");
     command
 }
+
+/// A command that runs `cargo xtask` of this checkout.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn xtask() -> Command {
+    static BUILT: OnceLock<()> = OnceLock::new();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    BUILT.get_or_init(|| {
+        let status = Command::new(&cargo).args(["build", "--quiet", "--package", "xtask"]).current_dir(top()).status();
+        assert!(status.expect("cargo runs").success(), "xtask does not build");
+    });
+    let mut command = Command::new(cargo);
+    command.args(["run", "--quiet", "--package", "xtask", "--"]).current_dir(top());
+    command
+}
+
+/// The machine of a case folder.
+///
+/// # Panics
+/// If there is no such case.
+pub fn case(name: &str) -> PathBuf {
+    let root = top().join("tests/cases").join(name).join("root");
+    assert!(root.is_dir(), "there is no case {name}");
+    root
+}
+
+/// Copies a case's machine to a directory that a test may change.
+///
+/// # Panics
+/// If it cannot be copied.
+pub fn copy_case(name: &str, to: &std::path::Path) {
+    let status = Command::new("cp").arg("--archive").arg(case(name).join(".")).arg(to).status();
+    assert!(status.expect("cp runs").success(), "cannot copy case {name}");
+}

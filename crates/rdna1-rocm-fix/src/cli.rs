@@ -26,10 +26,15 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show what is here, what is set and why, what is wrong, and what to do next.
+    ///
+    /// Exit status 0 if there is no error, 1 if there is one.
     Status {
         /// Print one JSON document instead of text.
         #[arg(long)]
         json: bool,
+        /// Explain also what is only known of such cards in general.
+        #[arg(long)]
+        all: bool,
     },
     /// List the RDNA1 cards; exit status 1 if there is none.
     Detect {
@@ -46,6 +51,7 @@ pub enum Command {
         /// Syntax: sh, fish, csh, systemd, environment.d, dotenv or json.
         #[arg(long, value_name = "FORMAT", default_value = "sh")]
         format: Format,
+        /// Profile and gfx choice.
         #[command(flatten)]
         choice: Choice,
     },
@@ -64,6 +70,7 @@ pub enum Command {
     /// are its own. Exit status 125 means that the environment was refused,
     /// 126 that the command could not be executed, 127 that it was not found.
     Run {
+        /// Profile and gfx choice.
         #[command(flatten)]
         choice: Choice,
         /// Say on standard error what is set, and why.

@@ -1,41 +1,76 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The machine and the checkout that the tasks run in.
+//! Programs of this machine: running them, and installing what is missing.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 
-/// The top of the checkout.
-pub fn top() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    // crates/xtask lies two levels below it.
-    here.ancestors().nth(2).unwrap_or(here).to_owned()
+/// Debian packages whose programs the build and the tests use.
+pub const PACKAGES: &[&str] = &[
+    "apt-utils",
+    "busybox",
+    "dpkg-dev",
+    "fish",
+    "gpg",
+    "mmdebstrap",
+    "pci.ids",
+    "pciutils",
+    "python3-jsonschema",
+    "python3-venv",
+    "shellcheck",
+    "systemd",
+    "systemd-container",
+    "tcsh",
+    "udev",
+    "zsh",
+];
+
+/// Runs a program and returns what it printed.
+pub fn output(command: &mut Command) -> anyhow::Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot run {name}"))?;
+    if !output.status.success() {
+        bail!("{name} failed: {}", output.status);
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("{name} printed something that is not text"))
 }
 
-/// Where cargo puts release programs.
-pub fn release_dir() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    top().join(target.unwrap_or_else(|| "target".into())).join("release")
+/// Runs a program whose output goes to the terminal.
+pub fn run_tool(command: &mut Command) -> anyhow::Result<()> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot run {name}"))?;
+    if !status.success() {
+        bail!("{name} failed: {status}");
+    }
+    Ok(())
 }
 
-/// Reads a file of the checkout.
-pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
-}
-
-/// The date that the environment prescribes for everything that is built
-/// (reproducible-builds.org); the changelog's is used where it does not.
-pub fn source_date_epoch() -> anyhow::Result<Option<u64>> {
-    let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH") else { return Ok(None) };
-    let seconds = text.to_str().and_then(|text| text.parse().ok());
-    seconds.map(Some).with_context(|| format!("SOURCE_DATE_EPOCH={} is no number of seconds", text.display()))
-}
-
-/// Runs cargo in the checkout.
-pub fn cargo(args: &[&str]) -> anyhow::Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo).args(args).current_dir(top()).status().context("cannot run cargo")?;
-    ensure!(status.success(), "cargo {} failed", args.join(" "));
+/// Installs the Debian packages that are missing. Without root it says which
+/// ones are; what needs them will then say that it is skipped.
+#[allow(clippy::print_stderr, reason = "progress")]
+pub fn install_packages() -> anyhow::Result<()> {
+    if !Path::new("/usr/bin/apt-get").exists() {
+        eprintln!("no apt here: tests that need Debian's programs will say so");
+        return Ok(());
+    }
+    let mut query = Command::new("dpkg-query");
+    query.args(["--show", "--showformat", "${Package} ${db:Status-Status}\n"]).args(PACKAGES).stderr(Stdio::null());
+    let installed = String::from_utf8(query.output().context("cannot run dpkg-query")?.stdout)?;
+    let is_installed = |package: &str| installed.lines().any(|line| line == format!("{package} installed"));
+    let missing: Vec<&str> = PACKAGES.iter().copied().filter(|package| !is_installed(package)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        run_tool(command.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-o", "Dpkg::Use-Pty=0"]).args(arguments))
+    };
+    let result = apt(&["update"])
+        .and_then(|()| apt(&[&["install", "--yes", "--no-install-recommends"], &missing[..]].concat()));
+    if result.is_err() {
+        eprintln!("cannot install {}; as root: apt-get install {}", missing.join(", "), missing.join(" "));
+    }
+    // Where nothing may be skipped, the tests fail by themselves.
     Ok(())
 }

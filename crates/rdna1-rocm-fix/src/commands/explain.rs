@@ -84,7 +84,7 @@ fn readers(variable: &Variable) -> String {
 fn uses(policy: &Policy, resolution: &Resolution, name: &str) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(setting) = resolution.set.iter().find(|setting| setting.name.as_str() == name) {
-        lines.push(format!("Here: {} by {}; {}.", setting.value, setting.source, setting.reason));
+        lines.push(format!("Here: {}, by {}. {}", setting.value, setting.source, setting.reason));
     }
     if let Some(left) = resolution.left_alone.iter().find(|left| left.name.as_str() == name) {
         lines.push(format!("Here: left alone; {}.", left.reason));

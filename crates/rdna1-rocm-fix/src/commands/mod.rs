@@ -66,7 +66,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
     anyhow::ensure!(cli.root.is_dir(), "--root {}: there is no such directory", cli.root.display());
     let context = Context::read(root)?;
     match cli.command {
-        Command::Status { json } => status::run(&context, json),
+        Command::Status { json, all } => status::run(&context, json, all),
         Command::Detect { json } => detect::run(&context, json),
         Command::Env { format, choice } => env::run(&context, format, &choice),
         Command::Explain { variable } => explain::run(&context, variable.as_deref()),

@@ -40,11 +40,14 @@ pub struct Finding {
     /// What to do.
     #[serde(rename = "do")]
     pub remedy: String,
+    /// Whether it is general knowledge about such cards rather than a state of
+    /// this machine; the text page then shows its title only.
+    pub background: bool,
 }
 
 impl Finding {
     fn new(level: Level, id: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { id: id.into(), level, what: what.into(), happens: None, remedy: remedy.into() }
+        Self { id: id.into(), level, what: what.into(), happens: None, remedy: remedy.into(), background: false }
     }
 }
 
@@ -119,6 +122,12 @@ fn group_remedy(context: &Context, node: &DeviceNode) -> String {
 
 /// Whether what is resolved reaches processes.
 fn delivery(context: &Context, resolution: &Resolution, channels: &[Channel], findings: &mut Vec<Finding>) {
+    if channels.iter().all(|channel| channel.state == ChannelState::Missing) {
+        let what = "none of the package's files is here, so nothing is set for other programs";
+        let remedy = format!("install the package {}", rdna1_core::NAME);
+        findings.push(Finding::new(Level::Warning, "not-installed", what, remedy));
+        return;
+    }
     for channel in channels {
         let what = |is: &str| format!("{}: {} {is}", channel.reaches, channel.file);
         match channel.state {
@@ -169,6 +178,7 @@ fn advisories(resolution: &Resolution, findings: &mut Vec<Finding>) {
         };
         let mut finding = Finding::new(level, &advisory.id, what, advisory.remedy.clone());
         finding.happens = Some(advisory.happens.clone());
+        finding.background = advisory.certainty == Certainty::MayApply || level == Level::Note;
         findings.push(finding);
     }
 }

@@ -37,7 +37,7 @@ pub struct Document<'a> {
     findings: Vec<Finding>,
 }
 
-pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Outcome> {
+pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Outcome> {
     let resolution = context.resolve(&Default::default(), &current_environment());
     let channels = channels::look(context);
     let findings = findings::collect(context, &resolution, &channels);
@@ -52,6 +52,6 @@ pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Outcome> {
         channels,
         findings,
     };
-    let stdout = if json { json_document(&document)? } else { page::render(context, &document) };
+    let stdout = if json { json_document(&document)? } else { page::render(context, &document, all) };
     Ok(Outcome { stdout, stderr: String::new(), status: if ok { 0 } else { NO } })
 }

@@ -10,14 +10,18 @@ use crate::commands::detect;
 use crate::context::Context;
 use crate::text::{BAD, DIM, GOOD, NOTE, TITLE, WARN, styled, wrapped};
 
-pub(super) fn render(context: &Context, document: &Document<'_>) -> String {
+/// `all`: explain also what only may apply.
+pub(super) fn render(context: &Context, document: &Document<'_>, all: bool) -> String {
     let mut out = format!("{}\n\n", verdict(document));
     machine(context, document, &mut out);
     environment(document, &mut out);
     if document.machine.has_card() {
         channels(document, &mut out);
     }
-    findings(&document.findings, &mut out);
+    let (brief, full): (Vec<&Finding>, Vec<&Finding>) =
+        document.findings.iter().partition(|finding| !all && finding.background);
+    findings(&full, &mut out);
+    titles(&brief, &mut out);
     out
 }
 
@@ -36,7 +40,16 @@ fn verdict(document: &Document<'_>) -> String {
         // Errors have been dealt with above.
         Some(Inactive::Refused { .. }) | None => {
             let profile = &document.resolution.profile;
-            styled(GOOD, format!("RDNA1 card found; profile {profile} is in force."))
+            match document.resolution.gfx.as_ref().filter(|gfx| !gfx.verified) {
+                None => styled(GOOD, format!("RDNA1 card found; profile {profile} is in force.")),
+                Some(gfx) => styled(
+                    WARN,
+                    format!(
+                        "RDNA1 card found; profile {profile} is in force, gfx choice {} is unverified.",
+                        gfx.choice
+                    ),
+                ),
+            }
         }
     }
 }
@@ -87,7 +100,7 @@ fn environment(document: &Document<'_>, out: &mut String) {
     *out += &format!("  profile  {} ({})\n", resolution.profile, resolution.profile_source);
     if let Some(gfx) = &resolution.gfx {
         let trust = if gfx.verified { "verified" } else { "unverified" };
-        *out += &format!("  gfx      {} ({trust}, by {})\n", gfx.choice, gfx.decided_by);
+        *out += &format!("  gfx      {} ({trust}; {})\n", gfx.choice, gfx.decided_by);
         *out += &format!("{}\n", wrapped(11, &gfx.why));
         if let Reach::NotConfinable { why } = &gfx.reach {
             *out += &format!("{}\n", wrapped(11, &format!("not set: {why}")));
@@ -122,20 +135,38 @@ fn channels(document: &Document<'_>, out: &mut String) {
     }
 }
 
-fn findings(findings: &[Finding], out: &mut String) {
-    for (i, finding) in findings.iter().enumerate() {
-        if i == 0 {
-            *out += &format!("\n{}\n", styled(TITLE, "Findings"));
-        }
-        let (style, label) = match finding.level {
-            Level::Error => (BAD, "error"),
-            Level::Warning => (WARN, "warning"),
-            Level::Note => (NOTE, "note"),
-        };
-        *out += &format!("  {} {}\n", styled(style, format!("{label}:")), wrapped(4, &finding.what).trim_start());
+fn findings(findings: &[&Finding], out: &mut String) {
+    if !findings.is_empty() {
+        *out += &format!("\n{}\n", styled(TITLE, "Findings"));
+    }
+    for finding in findings {
+        let (style, label) = label(finding.level);
+        // The label counts for the line's length, its colours do not.
+        let text = wrapped(4, &format!("{label}: {}", finding.what));
+        *out += &format!("  {}\n", text.trim_start().replacen(label, &styled(style, label), 1));
         if let Some(happens) = &finding.happens {
             *out += &format!("{}\n", wrapped(4, happens));
         }
         *out += &format!("{}\n", wrapped(4, &format!("-> {}", finding.remedy)));
+    }
+}
+
+/// What need not be read at once: a line each.
+fn titles(findings: &[&Finding], out: &mut String) {
+    if findings.is_empty() {
+        return;
+    }
+    *out += &format!("\n{} (explained by: rdna1-rocm-fix status --all)\n", styled(TITLE, "Also known of such cards"));
+    for finding in findings {
+        let (style, label) = label(finding.level);
+        *out += &format!("  {} {}\n", styled(style, format!("{label}:")), finding.what);
+    }
+}
+
+fn label(level: Level) -> (anstyle::Style, &'static str) {
+    match level {
+        Level::Error => (BAD, "error"),
+        Level::Warning => (WARN, "warning"),
+        Level::Note => (NOTE, "note"),
     }
 }

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A Debian 13 root for the tests, from the machine's own apt mirror.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use crate::host::{output, run_tool};
+
+/// The release under test.
+const RELEASE: &str = "trixie";
+
+/// What the root has besides the minimum: a bootable systemd, the shells whose
+/// users we reach, and Debian's own checker.
+const PACKAGES: &[&str] = &[
+    "systemd",
+    "systemd-sysv",
+    "udev",
+    "dbus",
+    "dbus-user-session",
+    "libpam-systemd",
+    "fish",
+    "lintian",
+    "man-db",
+    "pciutils",
+    "sudo",
+    "tcsh",
+    "zsh",
+];
+
+/// Makes the root below `target/`, or takes the one that is there; returns its path.
+pub fn root(top: &Path) -> anyhow::Result<PathBuf> {
+    let dir = top.join("target/debian-root");
+    let recipe = format!("{RELEASE} {}\n", PACKAGES.join(" "));
+    let stamp = top.join("target/debian-root.recipe");
+    if dir.is_dir() && fs::read_to_string(&stamp).is_ok_and(|made| made == recipe) {
+        return Ok(dir);
+    }
+    match fs::remove_dir_all(&dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error)?,
+        _ => {}
+    }
+    let mirror = mirror()?;
+    run_tool(
+        Command::new("mmdebstrap")
+            .args(["--quiet", "--variant=minbase", &format!("--include={}", PACKAGES.join(",")), RELEASE])
+            .arg(&dir)
+            .arg(&mirror),
+    )
+    .context("cannot make a Debian root")?;
+    fs::write(stamp, recipe)?;
+    Ok(dir)
+}
+
+/// The address from which this machine's apt takes Debian's main archive.
+fn mirror() -> anyhow::Result<String> {
+    let format = "$(CODENAME) $(COMPONENT) $(ORIGIN) $(REPO_URI)";
+    let targets = output(Command::new("apt-get").args(["indextargets", "--format", format, "Created-By: Packages"]))?;
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let codename = release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).unwrap_or_default();
+    let mirror = targets.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        match fields[..] {
+            [name, "main", "Debian", uri] if name == codename => Some(uri.to_owned()),
+            _ => None,
+        }
+    });
+    ensure!(mirror.is_some(), "apt knows no Debian archive: is this Debian, and has `apt-get update` run?");
+    mirror.context("just checked")
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask test`: everything that must hold, one step after the other.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::host::{self, run_tool};
+use crate::{debian, dist, generate};
+
+/// The release of cargo-deny that is installed where there is none.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Which steps to run.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Only these steps: tools, format, lint, licences, generated, root, packages, tests.
+    #[arg(long, value_name = "STEP")]
+    pub only: Vec<String>,
+}
+
+/// A step: its name and what it does in the checkout.
+type Step = (&'static str, fn(&Path) -> anyhow::Result<()>);
+
+const STEPS: [Step; 8] = [
+    ("tools", |_| host::install_packages()),
+    ("format", |top| run_tool(cargo(top).args(["fmt", "--all", "--check"]))),
+    ("lint", lint),
+    ("licences", licences),
+    ("generated", |top| generate::check(top)),
+    ("root", |top| if is_root() { debian::root(top).map(drop) } else { Ok(()) }),
+    ("packages", |top| dist::build(top, &top.join("target/dist")).map(drop)),
+    ("tests", tests),
+];
+
+/// Runs the steps; the first failure ends the run.
+#[allow(clippy::print_stdout, reason = "the answer of the command")]
+pub fn run(top: &Path, args: &TestArgs) -> anyhow::Result<()> {
+    let names: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
+    if let Some(unknown) = args.only.iter().find(|name| !names.contains(&name.as_str())) {
+        bail!("there is no step `{unknown}`; there are {}", names.join(", "));
+    }
+    let mut report = Vec::new();
+    for (name, step) in STEPS {
+        if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
+            continue;
+        }
+        println!("==> {name}");
+        let start = Instant::now();
+        step(top).with_context(|| format!("step `{name}` failed"))?;
+        report.push(format!("{name:10} ok {:6.1} s", start.elapsed().as_secs_f64()));
+    }
+    println!("\n{}", report.join("\n"));
+    Ok(())
+}
+
+fn cargo(top: &Path) -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(top);
+    cargo
+}
+
+fn lint(top: &Path) -> anyhow::Result<()> {
+    let arguments = ["clippy", "--quiet", "--workspace", "--all-targets", "--all-features", "--locked"];
+    run_tool(cargo(top).args(arguments).args(["--", "-D", "warnings"]))
+}
+
+fn licences(top: &Path) -> anyhow::Result<()> {
+    let tools = top.join("target/tools");
+    let mut deny = tools.join("bin/cargo-deny");
+    if Command::new("cargo-deny").arg("--version").output().is_ok() {
+        deny = PathBuf::from("cargo-deny");
+    } else if !deny.exists() {
+        let mut install = cargo(top);
+        install.args(["install", "--quiet", "--locked", "cargo-deny", "--version", CARGO_DENY]);
+        run_tool(install.arg("--root").arg(&tools).args(["--target-dir"]).arg(tools.join("build")))?;
+    }
+    run_tool(Command::new(deny).current_dir(top).args(["--all-features", "check", "bans", "licenses", "sources"]))
+}
+
+/// All Rust tests. In a mount namespace of their own, so that not even a
+/// killed run leaves a mount behind.
+fn tests(top: &Path) -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = if is_root() { Command::new("unshare") } else { Command::new(&cargo) };
+    if is_root() {
+        command.args(["--mount", "--propagation", "private"]).arg(&cargo);
+        command.env("RDNA1_TEST_ROOT", debian::root(top)?).env("RDNA1_REQUIRE_ALL", "1");
+    }
+    command.current_dir(top).env("RDNA1_DIST", top.join("target/dist"));
+    run_tool(command.args(["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]))
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
