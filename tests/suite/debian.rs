@@ -297,7 +297,8 @@ fn a_broken_configuration_fails_no_installation_and_sets_nothing() {
     let Some(machine) = machine(&made().repo) else { return };
     let machine = machine.with_card("0x731f", "0xca");
     must(Ok(machine.run(SET_UP)));
-    must(Ok(machine.run("mkdir -p /etc/rdna1-rocm-fix/config.d && echo 'profil: gemm' > /etc/rdna1-rocm-fix/config.d/10.yaml")));
+    must(Ok(machine
+        .run("mkdir -p /etc/rdna1-rocm-fix/config.d && echo 'profil: gemm' > /etc/rdna1-rocm-fix/config.d/10.yaml")));
     let text = must(Ok(machine.run(&format!("{INSTALL} && {LOGIN}"))));
     assert_eq!(rocm(&text), [""; 0], "{text}");
     let status = machine.run("rdna1-rocm-fix status");
@@ -317,6 +318,7 @@ fn lintian_has_nothing_to_say() {
     println!("{}", both(&output));
     assert!(output.status.success(), "{}", both(&output));
     let said = both(&output);
-    let told: Vec<&str> = said.lines().filter(|line| ["E:", "W:", "I:", "P:"].iter().any(|p| line.starts_with(p))).collect();
+    let told: Vec<&str> =
+        said.lines().filter(|line| ["E:", "W:", "I:", "P:"].iter().any(|p| line.starts_with(p))).collect();
     assert!(told.is_empty(), "{told:#?}");
 }

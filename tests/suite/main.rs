@@ -1,2 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tests across crates and against real components, one module per subject.
+
+mod cases;
+mod cli;
+mod debian;
+mod detect;

@@ -98,13 +98,13 @@ pub enum Reach {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GfxDecision {
-    /// The choice.
+    /// The choice; see [`GfxDecision::in_force`].
     pub choice: GfxChoice,
     /// The policy rule that made it, or who asked for it.
     pub decided_by: String,
     /// Why.
     pub why: String,
-    /// Whether it is known to work here.
+    /// Whether what is in force is known to work here.
     pub verified: bool,
     /// Whether the code that then runs was built for a chip whose code the card runs unchanged.
     pub code_fits_card: bool,
@@ -113,6 +113,15 @@ pub struct GfxDecision {
 }
 
 impl GfxDecision {
+    /// What the card really runs under: an override that could not be confined
+    /// to it is left out, so that it runs as what it is.
+    pub fn in_force(&self) -> GfxChoice {
+        match self.reach {
+            Reach::NotConfinable { .. } => GfxChoice::Native,
+            Reach::None | Reach::Global | Reach::PerNode { .. } => self.choice,
+        }
+    }
+
     /// The variables that put the decision into force, in order.
     pub fn variables(&self, policy: &Policy) -> Vec<(VarName, String)> {
         let GfxChoice::Override(version) = self.choice else { return Vec::new() };
@@ -144,15 +153,12 @@ pub fn decide(
         }
         (GfxSetting::Auto, _) => by_rule(policy, machine, stacks, recorded),
     };
-    let fact = policy.gfx.choices.iter().find(|fact| fact.id == choice);
-    GfxDecision {
-        choice,
-        decided_by,
-        why,
-        verified,
-        code_fits_card: fact.is_some_and(|fact| fact.code_fits_card),
-        reach: reach(policy, machine, stacks, choice),
-    }
+    let reach = reach(policy, machine, stacks, choice);
+    let mut decision = GfxDecision { choice, decided_by, why, verified, code_fits_card: false, reach };
+    let in_force = decision.in_force();
+    decision.verified &= in_force == choice;
+    decision.code_fits_card = policy.gfx.choices.iter().any(|fact| fact.id == in_force && fact.code_fits_card);
+    decision
 }
 
 /// The first rule that applies; validation guarantees that one does.
@@ -195,14 +201,16 @@ fn reach(policy: &Policy, machine: &Machine, stacks: &Stacks, choice: GfxChoice)
         return Reach::Global;
     }
     let since = &policy.gfx.per_node.since_rocm;
-    let nodes: Option<Vec<u32>> = machine.active_cards().map(|card| card.kfd.as_ref().map(|kfd| kfd.node)).collect();
-    match (nodes, stacks.oldest_rocm()) {
-        (_, Some(rocm)) if rocm < since => {
+    // A card that KFD has not taken is out of ROCm's sight; if that changes,
+    // its udev event leads here again.
+    let nodes: Vec<u32> = machine.active_cards().filter_map(|card| card.kfd.as_ref().map(|kfd| kfd.node)).collect();
+    match stacks.oldest_rocm() {
+        Some(rocm) if rocm < since => {
             let why =
                 format!("ROCm {rocm} does not read {}<node>; ROCm {since} and later do", policy.gfx.per_node.prefix);
             Reach::NotConfinable { why }
         }
-        (None, _) => Reach::NotConfinable { why: "the card's KFD node is not known (yet)".into() },
-        (Some(nodes), _) => Reach::PerNode { nodes },
+        _ if nodes.is_empty() => Reach::NotConfinable { why: "the card's KFD node is not known (yet)".into() },
+        _ => Reach::PerNode { nodes },
     }
 }

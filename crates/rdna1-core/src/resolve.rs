@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::advisory::{self, ActiveAdvisory, Situation};
 use crate::config::Config;
-use crate::gfx::{self, GfxDecision, GfxSetting};
+use crate::gfx::{self, GfxDecision, GfxSetting, Reach};
 use crate::ids::VarName;
 use crate::machine::Machine;
 use crate::policy::{Policy, Profile, Scope};
@@ -232,12 +232,15 @@ fn admissible<'a>(inputs: Inputs<'a>, resolution: &Resolution) -> Result<&'a Pro
         return Err(Inactive::Disabled { file: from.file.clone() });
     }
     let gfx = resolution.gfx.as_ref().ok_or(Inactive::NoCard)?;
-    if !profile.gfx_choices.contains(&gfx.choice) {
+    if !profile.gfx_choices.contains(&gfx.in_force()) {
         let fits: Vec<String> = profile.gfx_choices.iter().map(ToString::to_string).collect();
+        let why = match &gfx.reach {
+            Reach::NotConfinable { why } => why,
+            Reach::None | Reach::Global | Reach::PerNode { .. } => &gfx.why,
+        };
         return Err(refuse(format!(
-            "profile `{id}` does not work under gfx choice {} ({}); it works under {}",
-            gfx.choice,
-            gfx.why,
+            "profile `{id}` does not work under gfx choice {} ({why}); it works under {}",
+            gfx.in_force(),
             fits.join(", ")
         )));
     }

@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
+use crate::root::Problem;
+
 /// A YAML file that cannot be used, with the place and what is allowed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct YamlError {
@@ -33,6 +35,13 @@ impl fmt::Display for YamlError {
 }
 
 impl std::error::Error for YamlError {}
+
+impl From<Problem> for YamlError {
+    /// A file that cannot even be read.
+    fn from(problem: Problem) -> Self {
+        Self { file: problem.path, line: None, column: None, message: problem.problem }
+    }
+}
 
 /// Parses one YAML document; a file that is empty or holds only comments gives `None`.
 ///
