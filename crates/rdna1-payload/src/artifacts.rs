@@ -13,8 +13,10 @@ pub mod names {
     pub const LICENSE_APACHE: &str = "LICENSE-APACHE";
     /// The changelog.
     pub const CHANGELOG: &str = "CHANGELOG.md";
-    /// JSON schema of the policy; may be absent.
+    /// JSON schema of the policy.
     pub const POLICY_SCHEMA: &str = "policy.schema.json";
+    /// JSON schema of the configuration.
+    pub const CONFIG_SCHEMA: &str = "config.schema.json";
     /// Prefix of further documentation, by its file name: `doc/README.md`.
     pub const DOC: &str = "doc/";
     /// Prefix of man pages, by their file name: `man/rdna1-rocm-fix.1`.
@@ -95,6 +97,8 @@ fn remedy(name: &str) -> &'static str {
         "build it with `cargo build --release`, or name its directory with --bin-dir"
     } else if name.starts_with(names::MAN) || name.starts_with("completions/") {
         "`cargo xtask dist` makes it from the program's command line"
+    } else if name.ends_with(".schema.json") {
+        "`cargo xtask dist` makes it from the types of rdna1-core"
     } else {
         "it lies at the top of the checkout; restore it with git"
     }

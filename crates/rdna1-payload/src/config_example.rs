@@ -6,7 +6,7 @@ use rdna1_core::policy::{Policy, Scope};
 use serde::Serialize;
 
 use crate::template::{Renderer, TemplateError};
-use crate::{NAME, tree};
+use crate::{NAME, names, tree};
 
 #[derive(Serialize)]
 struct Item {
@@ -22,6 +22,7 @@ struct Example<'a> {
 #[derive(Serialize)]
 struct Data<'a> {
     name: &'a str,
+    schema: String,
     policy_path: &'a str,
     drop_ins: &'a str,
     profiles: Vec<Item>,
@@ -49,6 +50,7 @@ pub(crate) fn text(renderer: &Renderer, policy: &Policy) -> Result<String, Templ
     let unwanted = default.set.last().map(|set| set.name.as_str());
     let data = Data {
         name: NAME,
+        schema: format!("/usr/share/{NAME}/{}", names::CONFIG_SCHEMA),
         policy_path: tree::POLICY,
         drop_ins: config::DROP_INS,
         profiles: profiles.collect(),

@@ -2,8 +2,8 @@
 //! Fragments of maintainer scripts. The formats differ in when they run what;
 //! what is to be done on the machine is the same.
 //!
-//! Every fragment may run again, changes nothing in a chroot or an image
-//! build, waits for nobody for long, and does not fail.
+//! Every fragment may run again, needs neither systemd nor udev, waits for
+//! nobody for long, and does not fail.
 
 use rdna1_core::policy::Policy;
 use serde::Serialize;

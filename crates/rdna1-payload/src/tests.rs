@@ -22,6 +22,8 @@ fn artifacts() -> Artifacts {
         "LICENSE-MIT",
         "LICENSE-APACHE",
         "CHANGELOG.md",
+        "policy.schema.json",
+        "config.schema.json",
     ] {
         artifacts.insert(name, name);
     }
@@ -67,6 +69,8 @@ fn the_tree_has_these_entries() {
             "644 doc /usr/share/man/man1/rdna1-rocm-fix-run.1.gz",
             "644 doc /usr/share/man/man1/rdna1-rocm-fix.1.gz",
             "755 dir /usr/share/rdna1-rocm-fix",
+            "644 file /usr/share/rdna1-rocm-fix/config.schema.json",
+            "644 file /usr/share/rdna1-rocm-fix/policy.schema.json",
             "644 file /usr/share/rdna1-rocm-fix/policy.yaml",
             "644 file /usr/share/zsh/vendor-completions/_rdna1-rocm-fix",
         ]

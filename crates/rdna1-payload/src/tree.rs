@@ -145,8 +145,8 @@ fn configuration(inputs: Inputs<'_>, entries: &mut Vec<Entry>) -> Result<(), Pay
     entries.push(Entry::dir(config::DROP_INS));
     entries.push(Entry::dir(format!("/usr/share/{NAME}")));
     entries.push(Entry::file(POLICY, Policy::embedded_yaml()));
-    if let Some(schema) = inputs.artifacts.get(names::POLICY_SCHEMA) {
-        entries.push(Entry::file(format!("/usr/share/{NAME}/{}", names::POLICY_SCHEMA), schema));
+    for name in [names::POLICY_SCHEMA, names::CONFIG_SCHEMA] {
+        entries.push(Entry::file(format!("/usr/share/{NAME}/{name}"), inputs.artifacts.required(name)?));
     }
     Ok(())
 }

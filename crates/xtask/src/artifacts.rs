@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use rdna1_core::policy::Policy;
 use rdna1_payload::{Artifacts, Date, Inputs, Layout, Metadata, Program, names};
 
-use crate::host;
+use crate::checkout;
 
 /// Documentation at the top of the checkout that the packages carry as far as it is there.
 const DOCS: [&str; 1] = ["README.md"];
@@ -24,32 +24,34 @@ pub struct Kit {
 
 impl Kit {
     /// Without programs: enough for packaging sources.
-    pub fn without_programs() -> anyhow::Result<Self> {
-        let top = host::top();
+    pub fn without_programs(top: &Path) -> anyhow::Result<Self> {
         let policy = Policy::embedded()?;
         let mut artifacts = Artifacts::new();
         for name in [names::LICENSE_MIT, names::LICENSE_APACHE, names::CHANGELOG] {
-            artifacts.insert(name, host::read(&top.join(name))?);
+            artifacts.insert(name, checkout::read(&top.join(name))?);
         }
         for name in DOCS {
             let path = top.join(name);
             if path.exists() {
-                artifacts.insert(format!("{}{name}", names::DOC), host::read(&path)?);
+                artifacts.insert(format!("{}{name}", names::DOC), checkout::read(&path)?);
             }
         }
+        for (name, schema) in schemas() {
+            artifacts.insert(name, pretty(&schema)?);
+        }
         let changelog = String::from_utf8(artifacts.required(names::CHANGELOG)?.to_vec())?;
-        let metadata = Metadata::new(&changelog, host::source_date_epoch()?)?;
+        let metadata = Metadata::new(&changelog, checkout::source_date_epoch()?)?;
         Ok(Self { policy, artifacts, metadata })
     }
 
     /// With the programs of a directory.
-    pub fn with_programs(bin_dir: &Path) -> anyhow::Result<Self> {
-        let mut kit = Self::without_programs()?;
+    pub fn with_programs(top: &Path, bin_dir: &Path) -> anyhow::Result<Self> {
+        let mut kit = Self::without_programs(top)?;
         for program in Program::ALL {
             let path = bin_dir.join(program.name);
             // What is missing is reported by whoever needs it, with the remedy.
             if path.exists() {
-                kit.artifacts.insert(format!("{}{}", names::BIN, program.name), host::read(&path)?);
+                kit.artifacts.insert(format!("{}{}", names::BIN, program.name), checkout::read(&path)?);
             }
         }
         let date = Date::from_epoch(kit.metadata.epoch).to_string();
@@ -61,36 +63,43 @@ impl Kit {
     pub fn inputs(&self, layout: Layout) -> Inputs<'_> {
         Inputs { policy: &self.policy, artifacts: &self.artifacts, metadata: &self.metadata, layout }
     }
+}
 
-    /// What describes the package.
-    pub fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
+/// The schemas of the files that people write, by artifact name.
+pub fn schemas() -> [(&'static str, serde_json::Value); 2] {
+    use rdna1_core::schema;
+    [(names::POLICY_SCHEMA, schema::policy()), (names::CONFIG_SCHEMA, schema::config())]
+}
+
+/// A JSON document for people, too.
+pub fn pretty(value: &serde_json::Value) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
 /// Adds a program's man pages and shell completions.
 fn document(artifacts: &mut Artifacts, mut command: clap::Command, date: &str) -> anyhow::Result<()> {
     let name = command.get_name().to_owned();
+    // Gives the subcommands their full names, `rdna1-rocm-fix run`. Before the
+    // completions, which add a `help` subcommand for each of them.
+    let mut documented = command.clone().disable_help_subcommand(true);
+    documented.build();
+    pages(artifacts, &documented, date).with_context(|| format!("cannot write the man pages of {name}"))?;
     for (shell, prefix) in [(Shell::Bash, names::BASH), (Shell::Zsh, names::ZSH), (Shell::Fish, names::FISH)] {
         let mut script = Vec::new();
         clap_complete::generate(shell, &mut command, &name, &mut script);
         artifacts.insert(format!("{prefix}{name}"), script);
     }
-    // Pages for subcommands refer to each other, so all must be there.
-    let command = command.disable_help_subcommand(true);
-    pages(artifacts, &name, command, date).with_context(|| format!("cannot write the man pages of {name}"))
+    Ok(())
 }
 
-/// Adds the page of a command and those of its subcommands, `a-b.1` for `a b`.
-fn pages(artifacts: &mut Artifacts, name: &str, command: clap::Command, date: &str) -> anyhow::Result<()> {
-    let subcommands: Vec<clap::Command> = command.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned().collect();
-    let mut page = Vec::new();
-    let version = env!("CARGO_PKG_VERSION");
-    let command = command.name(name.to_owned()).bin_name(name.replacen(rdna1_core::NAME, "", 1)).version(version);
-    clap_mangen::Man::new(command).date(date).manual("User Commands").render(&mut page)?;
-    artifacts.insert(format!("{}{name}.1", names::MAN), page);
-    for sub in subcommands {
-        pages(artifacts, &format!("{name}-{}", sub.get_name()), sub, date)?;
-    }
-    Ok(())
+/// Adds the pages of a command and of its subcommands, `a-b.1` for `a b`.
+fn pages(artifacts: &mut Artifacts, command: &clap::Command, date: &str) -> anyhow::Result<()> {
+    let mut text = Vec::new();
+    let page = clap_mangen::Man::new(command.clone())
+        .date(date)
+        .source(format!("{} {}", rdna1_core::NAME, env!("CARGO_PKG_VERSION")))
+        .manual("User Commands");
+    page.render(&mut text)?;
+    artifacts.insert(format!("{}{}", names::MAN, page.get_filename()), text);
+    command.get_subcommands().filter(|sub| !sub.is_hide_set()).try_for_each(|sub| pages(artifacts, sub, date))
 }

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -10,12 +11,12 @@ use rdna1_payload::{Layout, Payload};
 use sha2::{Digest, Sha256};
 
 use crate::artifacts::Kit;
-use crate::host;
+use crate::{checkout, host};
 
 /// What to build where.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the packages go [default: dist, at the top of the checkout].
+    /// Where the packages go [default: target/dist].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Take the programs from here instead of building them.
@@ -32,17 +33,14 @@ struct Product {
 
 /// Runs the task.
 #[allow(clippy::print_stdout, reason = "a task for people reports what it did")]
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
+    let out = args.out.clone().unwrap_or_else(|| top.join("target/dist"));
     let bin_dir = match &args.bin_dir {
         Some(dir) => dir.clone(),
-        None => {
-            host::cargo(&["build", "--release", "--locked", "--package", "rdna1-rocm-fix"])?;
-            host::release_dir()
-        }
+        None => programs(top)?,
     };
-    let out = args.out.clone().unwrap_or_else(|| host::top().join("dist"));
     let start = Instant::now();
-    let products = products(&bin_dir)?;
+    let products = products(top, &bin_dir)?;
     let made_in = start.elapsed();
     write(&out, &products)?;
     for product in &products {
@@ -55,8 +53,24 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn products(bin_dir: &Path) -> anyhow::Result<Vec<Product>> {
-    let kit = Kit::with_programs(bin_dir)?;
+/// Builds everything without a word; returns the files.
+pub fn build(top: &Path, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let products = products(top, &programs(top)?)?;
+    write(out, &products)?;
+    Ok(products.iter().map(|product| out.join(&product.file_name)).collect())
+}
+
+/// Builds the programs; returns their directory. They are built by themselves,
+/// because cargo would give them the features that other crates ask for.
+fn programs(top: &Path) -> anyhow::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let arguments = ["build", "--release", "--locked", "--package", rdna1_payload::NAME];
+    host::run_tool(Command::new(cargo).args(arguments).current_dir(top))?;
+    Ok(checkout::release_dir(top))
+}
+
+fn products(top: &Path, bin_dir: &Path) -> anyhow::Result<Vec<Product>> {
+    let kit = Kit::with_programs(top, bin_dir)?;
     let deb = rdna1_deb::build(kit.inputs(Layout::Deb))?;
     Ok(vec![Product { file_name: deb.file_name, bytes: deb.bytes, payload: deb.payload }])
 }

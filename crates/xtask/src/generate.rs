@@ -8,11 +8,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use rdna1_payload::Layout;
+use rdna1_payload::{Layout, names};
 use walkdir::WalkDir;
 
-use crate::artifacts::Kit;
-use crate::host;
+use crate::artifacts::{self, Kit};
 
 /// What to do.
 #[derive(Debug, clap::Args)]
@@ -43,13 +42,17 @@ struct Generated {
 }
 
 /// Runs the task.
-pub fn run(args: &Args) -> anyhow::Result<()> {
-    let wanted = wanted()?;
-    let top = host::top();
-    let findings = findings(&top, &wanted)?;
-    if !args.check {
-        return write(&top, &wanted, &findings);
+pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
+    if args.check {
+        return check(top);
     }
+    let wanted = wanted(top)?;
+    write(top, &wanted, &findings(top, &wanted)?)
+}
+
+/// Fails if a generated file is stale, missing, or not generated at all.
+pub fn check(top: &Path) -> anyhow::Result<()> {
+    let findings = findings(top, &wanted(top)?)?;
     if findings.is_empty() {
         return Ok(());
     }
@@ -58,12 +61,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 /// Every generated file, by its path in the checkout.
-fn wanted() -> anyhow::Result<BTreeMap<String, Generated>> {
-    let kit = Kit::without_programs()?;
+fn wanted(top: &Path) -> anyhow::Result<BTreeMap<String, Generated>> {
+    let kit = Kit::without_programs(top)?;
     let mut wanted = BTreeMap::new();
     for (path, file) in rdna1_deb::sources::debian(kit.inputs(Layout::Deb))? {
         let generated = Generated { executable: file.mode & 0o100 != 0, bytes: file.text.into_bytes() };
         wanted.insert(format!("debian/{path}"), generated);
+    }
+    for (name, schema) in artifacts::schemas() {
+        let generated = Generated { executable: false, bytes: artifacts::pretty(&schema)?.into_bytes() };
+        // Beside the file that it is about, under that file's name.
+        let name = if name == names::POLICY_SCHEMA { "rdna1.schema.json" } else { name };
+        wanted.insert(format!("policy/{name}"), generated);
     }
     Ok(wanted)
 }
@@ -139,8 +148,7 @@ mod tests {
 
     #[test]
     fn the_committed_files_are_those_of_the_generators() {
-        let findings = findings(&host::top(), &wanted().expect("it renders")).expect("they can be read");
-        assert!(findings.is_empty(), "run `cargo xtask generate`: {findings:?}");
+        check(&crate::checkout::top()).expect("generated files are up to date");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use anyhow::Context;
 use rdna1_payload::{EntryKind, Layout, Payload};
 
 use crate::artifacts::Kit;
-use crate::host;
+use crate::checkout;
 
 /// What to install where.
 #[derive(Debug, clap::Args)]
@@ -36,8 +36,9 @@ fn layout(text: &str) -> Result<Layout, String> {
 }
 
 /// Runs the task.
-pub fn run(args: &Args) -> anyhow::Result<()> {
-    let kit = Kit::with_programs(&args.bin_dir.clone().unwrap_or_else(host::release_dir))?;
+pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
+    let bin_dir = args.bin_dir.clone().unwrap_or_else(|| checkout::release_dir(top));
+    let kit = Kit::with_programs(top, &bin_dir)?;
     let inputs = kit.inputs(args.layout);
     let payload = match args.layout {
         Layout::Deb => rdna1_deb::tree(inputs)?,

@@ -2,10 +2,14 @@
 //! `cargo xtask …`: the project's own automation.
 
 mod artifacts;
+mod checkout;
+mod debian;
 mod dist;
 mod generate;
 mod host;
 mod install;
+mod repo;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -18,18 +22,25 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write the packaging sources that are rendered from the policy.
+    /// Write the files that are rendered from the policy, or check them.
     Generate(generate::Args),
     /// Build the programs and the packages.
     Dist(dist::Args),
     /// Install the file tree from built programs; debian/rules calls it.
     Install(install::Args),
+    /// Make a signed apt repository of the packages.
+    Repo(repo::RepoArgs),
+    /// Run every test.
+    Test(test::TestArgs),
 }
 
 fn main() -> anyhow::Result<()> {
+    let top = checkout::top();
     match Cli::parse().command {
-        Command::Generate(args) => generate::run(&args),
-        Command::Dist(args) => dist::run(&args),
-        Command::Install(args) => install::run(&args),
+        Command::Generate(args) => generate::run(&top, &args),
+        Command::Dist(args) => dist::run(&top, &args),
+        Command::Install(args) => install::run(&top, &args),
+        Command::Repo(args) => repo::run(&args),
+        Command::Test(args) => test::run(&top, &args),
     }
 }
