@@ -18,7 +18,7 @@ use rdna1_core::resolve::{Inputs, Request, Resolution, resolve};
 use rdna1_core::root::{DeviceNode, Root};
 use rdna1_core::selection::Selection;
 use rdna1_core::stack::Stacks;
-use rdna1_tests::program::top;
+use rdna1_tests::program::{program, top};
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
@@ -79,6 +79,23 @@ fn every_case_comes_out_as_expected() {
     assert!(wrong.is_empty(), "{}\n\nRDNA1_BLESS=1 accepts what came out", wrong.join("\n"));
 }
 
+/// What `snapshot` saves for a bug report is enough to see the same.
+#[test]
+fn a_snapshot_of_every_case_comes_out_the_same() {
+    let policy = Policy::embedded().expect("the embedded policy is readable");
+    let dir = assert_fs::TempDir::new().expect("a temporary directory");
+    for folder in case_folders() {
+        let copy = dir.path().join(folder.file_name().unwrap_or_default());
+        let snapshot =
+            program("rdna1-rocm-fix").arg("--root").arg(folder.join("root")).arg("snapshot").arg(&copy).output();
+        let snapshot = snapshot.expect("the program runs");
+        assert!(snapshot.status.success(), "{}: {snapshot:?}", folder.display());
+        let case = read_case(&folder).expect("the case is readable");
+        let outcome = outcome_at(&policy, &Root::new(&copy), &case);
+        assert_eq!(compare(&folder.join("expected"), &outcome), Vec::<String>::new(), "{}", folder.display());
+    }
+}
+
 fn case_folders() -> Vec<PathBuf> {
     WalkDir::new(top().join("tests/cases"))
         .min_depth(1)
@@ -126,16 +143,23 @@ fn misplaced(folder: &Path) -> Vec<String> {
 }
 
 fn outcome(policy: &Policy, folder: &Path) -> Result<Outcome, String> {
+    Ok(outcome_at(policy, &Root::new(folder.join("root")), &read_case(folder)?))
+}
+
+fn read_case(folder: &Path) -> Result<Case, String> {
     let text = fs::read_to_string(folder.join("case.yaml")).map_err(|error| format!("case.yaml: {error}"))?;
     let case: Case = serde_yaml::from_str(&text).map_err(|error| format!("case.yaml: {error}"))?;
     if case.title.trim().is_empty() || case.shows.trim().is_empty() {
         return Err("case.yaml: title and shows must say something".into());
     }
-    let root = Root::new(folder.join("root"));
-    let mut machine = Machine::detect(&root, policy);
+    Ok(case)
+}
+
+fn outcome_at(policy: &Policy, root: &Root, case: &Case) -> Outcome {
+    let mut machine = Machine::detect(root, policy);
     anonymise(&mut machine);
     let mut outcome = Outcome::from([("machine.json", json(&machine))]);
-    match resolution(policy, &root, &machine, &case) {
+    match resolution(policy, root, &machine, case) {
         Ok(resolution) => {
             outcome.insert("env.txt", at_a_glance(&resolution));
             outcome.insert("resolution.json", json(&resolution));
@@ -145,7 +169,7 @@ fn outcome(policy: &Policy, folder: &Path) -> Result<Outcome, String> {
             outcome.insert("error.txt", format!("{error}\n"));
         }
     }
-    Ok(outcome)
+    outcome
 }
 
 fn resolution(policy: &Policy, root: &Root, machine: &Machine, case: &Case) -> Result<Resolution, String> {

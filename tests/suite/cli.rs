@@ -62,6 +62,16 @@ fn run_never_overwrites_what_the_user_set() {
 }
 
 #[test]
+fn run_says_what_it_was_asked_for_and_did_not_do() {
+    let root = case(READY);
+    let mut command = on(&root, &["run", "--gfx", "native", "--profile", "gemm", "--", "true"]);
+    let output = output(command.env("HSA_OVERRIDE_GFX_VERSION", "10.3.0").env("MIOPEN_FIND_MODE", "1"));
+    let said = stderr(&output);
+    assert!(said.contains("HSA_OVERRIDE_GFX_VERSION stays 10.3.0") && said.contains("--gfx native"), "{said}");
+    assert!(said.contains("MIOPEN_FIND_MODE stays \"1\""), "{said}");
+}
+
+#[test]
 fn run_takes_back_the_machine_wide_profile_for_another_one() {
     let dir = machine(READY);
     stdout(&mut on(dir.path(), &["refresh"]));

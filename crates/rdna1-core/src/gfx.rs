@@ -92,6 +92,11 @@ pub enum Reach {
         /// Why the per-node form cannot be used.
         why: String,
     },
+    /// The user has set a variable, which stays as it is.
+    UserSet {
+        /// The variable.
+        variable: String,
+    },
 }
 
 /// The gfx choice in force, and why.
@@ -118,7 +123,7 @@ impl GfxDecision {
     pub fn in_force(&self) -> GfxChoice {
         match self.reach {
             Reach::NotConfinable { .. } => GfxChoice::Native,
-            Reach::None | Reach::Global | Reach::PerNode { .. } => self.choice,
+            Reach::None | Reach::Global | Reach::PerNode { .. } | Reach::UserSet { .. } => self.choice,
         }
     }
 
@@ -132,9 +137,26 @@ impl GfxDecision {
                 .filter_map(|node| format!("{}{node}", policy.gfx.per_node.prefix).parse().ok())
                 .map(|name| (name, version.to_string()))
                 .collect(),
-            Reach::None | Reach::NotConfinable { .. } => Vec::new(),
+            Reach::None | Reach::NotConfinable { .. } | Reach::UserSet { .. } => Vec::new(),
         }
     }
+}
+
+/// The decision that the user has made by setting an override.
+pub fn set_by_user(policy: &Policy, version: GfxVersion, variable: &str) -> GfxDecision {
+    let choice = GfxChoice::Override(version);
+    GfxDecision {
+        choice,
+        decided_by: "the environment".into(),
+        why: format!("{variable} is already set"),
+        verified: false,
+        code_fits_card: fits_card(policy, choice),
+        reach: Reach::UserSet { variable: variable.to_owned() },
+    }
+}
+
+fn fits_card(policy: &Policy, choice: GfxChoice) -> bool {
+    policy.gfx.choices.iter().any(|fact| fact.id == choice && fact.code_fits_card)
 }
 
 /// Decides the gfx choice. `asked` is the setting and who made it.
@@ -157,7 +179,7 @@ pub fn decide(
     let mut decision = GfxDecision { choice, decided_by, why, verified, code_fits_card: false, reach };
     let in_force = decision.in_force();
     decision.verified &= in_force == choice;
-    decision.code_fits_card = policy.gfx.choices.iter().any(|fact| fact.id == in_force && fact.code_fits_card);
+    decision.code_fits_card = fits_card(policy, in_force);
     decision
 }
 

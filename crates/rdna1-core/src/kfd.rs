@@ -64,8 +64,7 @@ pub fn scan(root: &Root, problems: &mut Vec<Problem>) -> Vec<KfdNode> {
     });
     let mut nodes: Vec<KfdNode> = names
         .iter()
-        // "01" and "+1" are numbers too, but no names that KFD gives.
-        .filter_map(|name| name.parse().ok().filter(|node: &u32| node.to_string() == *name))
+        .filter_map(|name| name.parse().ok())
         .filter_map(|node| {
             read_node(root, node).unwrap_or_else(|problem| {
                 problems.push(problem);

@@ -48,6 +48,10 @@ impl From<Problem> for YamlError {
 /// # Errors
 /// Anything that is not YAML or has not the shape of `T`, with its place.
 pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<Option<T>, YamlError> {
+    if let Some(line) = too_deep(text) {
+        let message = format!("more than {DEPTH_MAX} brackets are open; nothing here nests like that");
+        return Err(YamlError { file: file.to_owned(), line: Some(line), column: None, message });
+    }
     serde_yaml::from_str(text).map_err(|error| {
         let place = error.location();
         let message = error.to_string();
@@ -60,6 +64,27 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<Option<T>, Y
             message,
         }
     })
+}
+
+/// Most brackets that may be open at once. The parser takes time that grows
+/// with the square of their number, and this may run at boot.
+const DEPTH_MAX: usize = 100;
+
+/// The line where too many brackets are open, those in texts and comments included.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    text.lines()
+        .position(|line| {
+            line.bytes().any(|byte| {
+                match byte {
+                    b'[' | b'{' => open += 1,
+                    b']' | b'}' => open = open.saturating_sub(1),
+                    _ => {}
+                }
+                open > DEPTH_MAX
+            })
+        })
+        .map(|line| line + 1)
 }
 
 /// A step from a YAML node to one of its children.

@@ -9,13 +9,19 @@ use anyhow::{Context, bail};
 /// Debian packages whose programs the build and the tests use.
 pub const PACKAGES: &[&str] = &[
     "apt-utils",
+    "bash",
     "busybox",
+    "csh",
+    "dash",
+    "docker.io",
     "dpkg-dev",
     "fish",
     "gpg",
     "mmdebstrap",
     "pci.ids",
     "pciutils",
+    "podman",
+    "python3-dotenv",
     "python3-jsonschema",
     "python3-venv",
     "shellcheck",
@@ -23,6 +29,7 @@ pub const PACKAGES: &[&str] = &[
     "systemd-container",
     "tcsh",
     "udev",
+    "util-linux",
     "zsh",
 ];
 

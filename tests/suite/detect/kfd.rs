@@ -80,7 +80,7 @@ fn a_node_whose_file_is_bad_is_reported_and_the_good_one_found() {
     }
 }
 
-/// The node number goes into a variable's name, so only KFD's own form counts.
+/// The node number goes into a variable's name: `01` is read as node 1, which is not there.
 #[test]
 fn names_that_are_no_node_numbers_are_passed_over() {
     let tree = card();
