@@ -24,6 +24,9 @@ pub struct Args {
     bin_dir: Option<PathBuf>,
 }
 
+/// A machine with such a card, from the test cases.
+const SIMULATED: &str = "tests/cases/02-rx5600xt-ready/root";
+
 /// A finished file.
 struct Product {
     file_name: String,
@@ -50,7 +53,18 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     for product in &products {
         println!("  {:>9} bytes  {}  {}", product.bytes.len(), hex_sha256(&product.bytes), product.file_name);
     }
+    println!("\nWhat it does here:\n\n{}", status(&bin_dir, Path::new("/")));
+    println!("What it does with a Radeon RX 5600 XT:\n\n{}", status(&bin_dir, &top.join(SIMULATED)));
     Ok(())
+}
+
+/// What the built program says of a machine. Its exit status is about that machine, not about the build.
+fn status(bin_dir: &Path, root: &Path) -> String {
+    let mut program = Command::new(bin_dir.join(rdna1_payload::NAME));
+    match program.arg("--root").arg(root).arg("status").output() {
+        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
+        Err(error) => format!("it does not run on this machine: {error}\n"),
+    }
 }
 
 /// Builds everything without a word; returns the files.
