@@ -11,7 +11,7 @@ use rdna1_payload::{Layout, Payload};
 use sha2::{Digest, Sha256};
 
 use crate::artifacts::Kit;
-use crate::{checkout, host};
+use crate::{checkout, host, show};
 
 /// What to build where.
 #[derive(Debug, clap::Args)]
@@ -24,14 +24,11 @@ pub struct Args {
     bin_dir: Option<PathBuf>,
 }
 
-/// A machine with such a card, from the test cases.
-const SIMULATED: &str = "tests/cases/02-rx5600xt-ready/root";
-
 /// A finished file.
-struct Product {
-    file_name: String,
-    bytes: Vec<u8>,
-    payload: Payload,
+pub struct Product {
+    pub file_name: String,
+    pub bytes: Vec<u8>,
+    pub payload: Payload,
 }
 
 /// Runs the task.
@@ -53,18 +50,8 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     for product in &products {
         println!("  {:>9} bytes  {}  {}", product.bytes.len(), hex_sha256(&product.bytes), product.file_name);
     }
-    println!("\nWhat it does here:\n\n{}", status(&bin_dir, Path::new("/")));
-    println!("What it does with a Radeon RX 5600 XT:\n\n{}", status(&bin_dir, &top.join(SIMULATED)));
-    Ok(())
-}
-
-/// What the built program says of a machine. Its exit status is about that machine, not about the build.
-fn status(bin_dir: &Path, root: &Path) -> String {
-    let mut program = Command::new(bin_dir.join(rdna1_payload::NAME));
-    match program.arg("--root").arg(root).arg("status").output() {
-        Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
-        Err(error) => format!("it does not run on this machine: {error}\n"),
-    }
+    let product = products.first().context("dist makes at least one package")?;
+    show::run(top, &bin_dir, &product.payload)
 }
 
 /// Builds everything without a word; returns the files.
@@ -76,14 +63,14 @@ pub fn build(top: &Path, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
 
 /// Builds the programs; returns their directory. They are built by themselves,
 /// because cargo would give them the features that other crates ask for.
-fn programs(top: &Path) -> anyhow::Result<PathBuf> {
+pub fn programs(top: &Path) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let arguments = ["build", "--release", "--locked", "--package", rdna1_payload::NAME];
     host::run_tool(Command::new(cargo).args(arguments).current_dir(top))?;
     Ok(checkout::release_dir(top))
 }
 
-fn products(top: &Path, bin_dir: &Path) -> anyhow::Result<Vec<Product>> {
+pub fn products(top: &Path, bin_dir: &Path) -> anyhow::Result<Vec<Product>> {
     let kit = Kit::with_programs(top, bin_dir)?;
     let deb = rdna1_deb::build(kit.inputs(Layout::Deb))?;
     Ok(vec![Product { file_name: deb.file_name, bytes: deb.bytes, payload: deb.payload }])
