@@ -18,7 +18,7 @@ const CONTEXTS: [(&str, &str); 6] = [
     ("user manager", "systemctl start user@1000 && systemctl --user --machine=alice@ show-environment"),
     ("login through PAM", "systemd-run --quiet --wait --pipe -p PAMName=login -p User=alice bash -lc env"),
     ("login shell, sh", "env -i HOME=/root sh -lc env"),
-    ("login shell, tcsh", "env -i HOME=/root tcsh -l -c env"),
+    ("login shell, tcsh", "env -i HOME=/root bash -c 'exec -a -tcsh tcsh -c env'"),
     ("fish", "env -i HOME=/root TERM=dumb fish -c env"),
 ];
 
