@@ -7,4 +7,5 @@ mod cli;
 mod debian;
 mod detect;
 mod installed;
+mod nix;
 mod render;
