@@ -8,3 +8,4 @@ mod debian;
 mod detect;
 mod installed;
 mod render;
+mod schema;
