@@ -156,7 +156,7 @@ fn what_is_below_run_never_stays_stale() {
     assert!(stderr(&refused).contains("config.yaml:1"), "{}", stderr(&refused));
     assert!(!dir.child("run/rdna1-rocm-fix").exists(), "the old environment is still in force");
     // A value that one of the files cannot carry: nothing is set rather than a part.
-    config.write_str("variables:\n  MIOPEN_CUSTOM_CACHE_DIR: \"/a\\u0001b\"\n").expect("it is ours");
+    config.write_str("variables:\n  MIOPEN_CUSTOM_CACHE_DIR: \"/a\\uFFFEb\"\n").expect("it is ours");
     let refused = output(&mut on(dir.path(), &["refresh"]));
     assert!(!refused.status.success() && stderr(&refused).contains("MIOPEN_CUSTOM_CACHE_DIR"), "{}", stderr(&refused));
     assert!(!dir.child("run/rdna1-rocm-fix").exists(), "half an environment is in force");

@@ -1,9 +1,0 @@
-if not set -q HSA_OVERRIDE_GFX_VERSION; set -gx HSA_OVERRIDE_GFX_VERSION '10.3.0'; end
-if not set -q MIOPEN_DEBUG_CONV_GEMM; set -gx MIOPEN_DEBUG_CONV_GEMM '1'; end
-if not set -q MIOPEN_DEBUG_CONV_DIRECT; set -gx MIOPEN_DEBUG_CONV_DIRECT '0'; end
-if not set -q MIOPEN_DEBUG_CONV_WINOGRAD; set -gx MIOPEN_DEBUG_CONV_WINOGRAD '0'; end
-if not set -q MIOPEN_DEBUG_CONV_FFT; set -gx MIOPEN_DEBUG_CONV_FFT '0'; end
-if not set -q MIOPEN_DEBUG_CONV_IMPLICIT_GEMM; set -gx MIOPEN_DEBUG_CONV_IMPLICIT_GEMM '0'; end
-if not set -q MIOPEN_FIND_MODE; set -gx MIOPEN_FIND_MODE '2'; end
-if not set -q MIOPEN_USER_DB_PATH; set -gx MIOPEN_USER_DB_PATH '~/.cache/rdna1-rocm-fix/miopen/gemm'; end
-if not set -q HIP_FORCE_COARSE_GRAIN; set -gx HIP_FORCE_COARSE_GRAIN '1'; end
