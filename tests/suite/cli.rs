@@ -212,6 +212,19 @@ fn the_boot_entry_serves_systemd_even_if_run_cannot_be_written() {
 }
 
 #[test]
+fn the_boot_entry_ends_by_itself_where_something_hangs() {
+    // Whoever should read its output does not, and the pipe is full.
+    let (reader, mut writer) = std::io::pipe().expect("there are pipes");
+    std::io::Write::write_all(&mut writer, &[b'#'; 65536]).expect("an empty pipe takes its capacity");
+    let dir = machine(EARLY);
+    let mut child = generator(dir.path()).stdout(writer).spawn().expect("it runs");
+    let status = child.wait().expect("it ends");
+    drop(reader);
+    // The kernel's alarm, whose default is to end the process.
+    assert_eq!(status.signal(), Some(14), "{status}");
+}
+
+#[test]
 fn a_pipe_in_place_of_a_file_blocks_nothing() {
     for file in
         ["etc/rdna1-rocm-fix/config.yaml", "etc/rdna1-rocm-fix/policy.yaml", "var/lib/rdna1-rocm-fix/selection.yaml"]
