@@ -9,3 +9,4 @@ mod detect;
 mod installed;
 mod nix;
 mod render;
+mod schema;

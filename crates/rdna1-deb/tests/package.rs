@@ -13,6 +13,7 @@ use flate2::read::GzDecoder;
 use rdna1_core::policy::Policy;
 use rdna1_deb::{Deb, Elf};
 use rdna1_payload::{Artifacts, EntryKind, Inputs, Layout, Metadata};
+use rdna1_tests::tools::available;
 
 const MIT: &str = include_str!("../../../LICENSE-MIT");
 const CHANGELOG: &str = include_str!("../../../CHANGELOG.md");
@@ -206,19 +207,6 @@ fn the_bytes_do_not_depend_on_who_builds() {
     assert!(made.iter().all(|bytes| *bytes == made[0] && !bytes.is_empty()));
 }
 
-/// Whether a program is here; says so where it is not, unless nothing may be skipped.
-#[allow(clippy::print_stderr, reason = "this is how a test reports")]
-fn available(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|dir| dir.join(program).is_file());
-    let strict = ["CI", "RDNA1_REQUIRE_ALL"].iter().any(|name| std::env::var_os(name).is_some());
-    assert!(found || !strict, "may not be skipped here: {program} is not installed");
-    if !found {
-        eprintln!("skipped: {program} is not installed");
-    }
-    found
-}
-
 fn stdout(command: &mut Command) -> String {
     let output = command.env("LC_ALL", "C.UTF-8").output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -228,7 +216,7 @@ fn stdout(command: &mut Command) -> String {
 
 #[test]
 fn dpkg_deb_reads_what_was_written() {
-    if !available("dpkg-deb") || !available("tar") {
+    if !available(&["dpkg-deb", "tar"]) {
         return;
     }
     let dir = TempDir::new().expect("a temporary directory");
@@ -265,7 +253,7 @@ fn dpkg_deb_reads_what_was_written() {
 /// The maintainer scripts as a shell reads them.
 #[test]
 fn shellcheck_finds_nothing_in_the_scripts() {
-    if !available("shellcheck") {
+    if !available(&["shellcheck"]) {
         return;
     }
     let dir = TempDir::new().expect("a temporary directory");
@@ -337,7 +325,7 @@ fn an_upgrade_keeps_the_environment_and_a_removal_ends_it() {
 /// What rdna1-deb concludes from the ELF file is what dpkg-shlibdeps does.
 #[test]
 fn dependencies_are_those_of_dpkg_shlibdeps() {
-    if !available("dpkg-shlibdeps") {
+    if !available(&["dpkg-shlibdeps"]) {
         return;
     }
     let dir = TempDir::new().expect("a temporary directory");

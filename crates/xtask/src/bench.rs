@@ -50,8 +50,8 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     ensure!(args.runs > 0, "--runs must be at least 1");
     let bench = Bench::new(top, args.runs)?;
     let mut rows = vec![bench.detection_here()?];
-    for functions in [10, 1_000, 10_000] {
-        rows.push(bench.detection(functions)?);
+    for (functions, cards) in [(10, 2), (1_000, 2), (10_000, 2), (10_000, 10_000)] {
+        rows.push(bench.detection(functions, cards)?);
     }
     rows.push(bench.boot("no card", &bench.dir.join("empty"))?);
     rows.push(bench.boot("RX 5600 XT", &bench.machine)?);
@@ -162,14 +162,14 @@ impl Bench {
         Ok(self.row("detect as a command, this machine", ours, ("lspci -nn | grep", peer), ""))
     }
 
-    /// Detection and lspci over the same tree of `count` functions, half of them RDNA1 cards.
-    fn detection(&self, count: usize) -> anyhow::Result<Row> {
-        let root = self.dir.join(format!("functions-{count}"));
+    /// Detection and lspci over the same tree of `count` functions, some of them RDNA1 cards.
+    fn detection(&self, count: usize, cards: usize) -> anyhow::Result<Row> {
+        let root = self.dir.join(format!("functions-{count}-{cards}"));
         let devices = root.join("sys/bus/pci/devices");
         for i in 0..count {
             let function = devices.join(format!("{:04x}:{:02x}:{:02x}.0", i / 8192, i / 32 % 256, i % 32));
             fs::create_dir_all(&function)?;
-            let (vendor, device) = if i % 2 == 0 { ("0x1002", "0x731f") } else { ("0x8086", "0x1533") };
+            let (vendor, device) = if i < cards { ("0x1002", "0x731f") } else { ("0x8086", "0x1533") };
             for (attribute, value) in [
                 ("vendor", vendor),
                 ("device", device),
@@ -192,8 +192,10 @@ impl Bench {
             command.args(["-nn", "-O", &path]);
             command
         })?;
-        let goal = if count == 10_000 { "under 50 ms" } else { "" };
-        Ok(self.row(format!("detection in process, {count} functions"), ours, ("lspci -nn", peer), goal))
+        // A tree of this size would slow down whatever is measured after it.
+        fs::remove_dir_all(&root)?;
+        let goal = if count == 10_000 && cards < count { "under 50 ms" } else { "" };
+        Ok(self.row(format!("detection, {count} functions, {cards} cards"), ours, ("lspci -nn", peer), goal))
     }
 
     /// The boot entry as PID 1 starts it, against one lspci.
