@@ -5,6 +5,7 @@
 //! what `NIX_PATH` names: a whole `nixpkgs`, or as `nixpkgs-lib` the directory
 //! `lib` of one, which then takes the place of the stand-in's.
 
+mod boot;
 mod module;
 mod refused;
 mod sources;

@@ -8,6 +8,9 @@ mod facts;
 mod options;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use rdna1_core::policy::Policy;
@@ -20,6 +23,16 @@ const HEADER: &str = "\
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Rendered by `cargo xtask generate` from policy/rdna1.yaml and crates/rdna1-nix.
 ";
+
+/// The templates, by the path of what is made of each.
+const TEMPLATES: [(&str, &str); 6] = [
+    ("default.nix", include_str!("../templates/default.nix.hbs")),
+    ("flake.nix", include_str!("../templates/flake.nix.hbs")),
+    ("nix/module.nix", include_str!("../templates/module.nix.hbs")),
+    ("nix/overlay.nix", include_str!("../templates/overlay.nix.hbs")),
+    ("nix/package.nix", include_str!("../templates/package.nix.hbs")),
+    ("nix/tests/vm.nix", include_str!("../templates/vm.nix.hbs")),
+];
 
 /// Why the sources or the tree cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -70,14 +83,7 @@ pub fn sources(inputs: Inputs<'_>) -> Result<BTreeMap<&'static str, String>, Nix
     let renderer = Renderer::new();
     let mut files =
         BTreeMap::from([("nix/policy.nix", facts::render(policy)), ("nix/options.md", docs::render(&options))]);
-    for (path, template) in [
-        ("default.nix", include_str!("../templates/default.nix.hbs")),
-        ("flake.nix", include_str!("../templates/flake.nix.hbs")),
-        ("nix/module.nix", include_str!("../templates/module.nix.hbs")),
-        ("nix/overlay.nix", include_str!("../templates/overlay.nix.hbs")),
-        ("nix/package.nix", include_str!("../templates/package.nix.hbs")),
-        ("nix/tests/vm.nix", include_str!("../templates/vm.nix.hbs")),
-    ] {
+    for (path, template) in TEMPLATES {
         files.insert(path, renderer.render(path, template, &data)?);
     }
     Ok(files)
