@@ -44,7 +44,12 @@ in
     services.udev.packages = option (types.listOf types.path) [ ];
     systemd.packages = option (types.listOf types.package) [ ];
     users.users = option (types.attrsOf (
-      types.submodule { options.isNormalUser = option types.bool false; }
+      types.submodule {
+        options = {
+          isNormalUser = option types.bool false;
+          uid = option (types.nullOr types.int) null;
+        };
+      }
     )) { };
   };
 }
