@@ -114,8 +114,11 @@ let
     ++ map (at "variables") variableProblems
     ++ map (at "suppress") suppressProblems;
 
-  # What stands in JSON's quotes is the same in YAML's.
-  quote = builtins.toJSON;
+  # What stands in JSON's quotes is the same in YAML's, but for a few control
+  # characters that YAML wants to have escaped.
+  escapes = map (code: "\\u00${lib.toLower (lib.toHexString code)}") (lib.range 127 159);
+  controls = map (escape: builtins.fromJSON "\"${escape}\"") escapes;
+  quote = text: builtins.replaceStrings controls escapes (builtins.toJSON text);
   configuration = lib.concatStrings (
     [ "# Written by NixOS from hardware.rdna1-rocm-fix.\n" ]
     ++ lib.optional (cfg.profile != null) "profile: ${quote cfg.profile}\n"

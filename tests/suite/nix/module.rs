@@ -180,6 +180,9 @@ fn values_arrive_as_they_were_written() {
         "`x`",
         "|",
         "- x",
+        "del\u{7f}",
+        "c1 \u{80}\u{85}\u{9f}\u{a0}",
+        "\u{2028}",
     ];
     // A name that the policy does not describe: any text is good.
     let name = |i: usize| format!("MIOPEN_TEST_{i:02}");

@@ -121,6 +121,24 @@ fn without_flakes_there_are_package_module_overlay_and_test() {
 }
 
 #[test]
+fn shell_fragments_pass_shellcheck() {
+    if !nix() || !tools::available(&["shellcheck"]) {
+        return;
+    }
+    let nixos = configured(&nixpkgs()[0], &enabled("")).expect("it evaluates");
+    let install = default(&nixpkgs()[0], "here.rdna1-rocm-fix.args.installPhase");
+    for (shell, fragment) in [("sh", &nixos["shells"]["bash"]), ("bash", &install)] {
+        let dir = TempDir::new().expect("a temporary directory");
+        let file = dir.path().join("fragment");
+        // `out` is Nix's, and what is sourced is not here.
+        let text = format!("export out=x\n{}", fragment.as_str().expect("a text"));
+        std::fs::write(&file, text).expect("it is ours");
+        let mut shellcheck = Command::new("shellcheck");
+        must(shellcheck.args(["--exclude=SC1091", "--shell", shell]).arg(file).output().expect("it runs"));
+    }
+}
+
+#[test]
 fn the_vm_test_evaluates_and_its_script_is_python() {
     if !nix() || !tools::available(&["python3"]) {
         return;

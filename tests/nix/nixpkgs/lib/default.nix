@@ -46,6 +46,11 @@ let
       characters "abcdefghijklmnopqrstuvwxyz"
     );
     characters = text: genList (i: builtins.substring i 1 text) (builtins.stringLength text);
+    range = first: last: genList (i: first + i) (last - first + 1);
+    toHexString =
+      number:
+      (if number < 16 then "" else toHexString (number / 16))
+      + builtins.elemAt (characters "0123456789ABCDEF") (number - 16 * (number / 16));
     showOption = concatStringsSep ".";
   };
 
