@@ -32,6 +32,8 @@ rustPlatform.buildRustPackage {
   # By itself: cargo would give it the features that xtask asks of the same crates.
   cargoBuildFlags = [ "--package=rdna1-rocm-fix" ];
 
+  # Optimising the tests takes minutes and shows nothing more.
+  checkType = "debug";
   # The project's other tests need network, root and other systems' tools.
   cargoTestFlags = [
     "--package=rdna1-core"

@@ -37,6 +37,7 @@ let
         cargoLock,
         cargoBuildFlags,
         cargoTestFlags,
+        checkType,
         installPhase,
         meta,
       }@args:
