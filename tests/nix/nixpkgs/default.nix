@@ -44,6 +44,7 @@ let
       if !(builtins.pathExists cargoLock.lockFile) then
         throw "there is no lock file"
       else
+        # Not the source: lib.fileset of nixpkgs asks for a newer Nix than Debian's.
         stub "${pname}-${version}" { inherit installPhase; } // { inherit args meta; };
     testers.runNixOSTest =
       {
