@@ -33,12 +33,18 @@ fn instantiate() -> Command {
 }
 
 /// Directories that have nixpkgs' entry points.
-fn nixpkgs() -> &'static [PathBuf] {
+fn nixpkgs() -> Vec<&'static Path> {
+    static WHOLE: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let whole = WHOLE.get_or_init(|| on_nix_path("nixpkgs"));
+    stand_ins().iter().chain(whole).map(PathBuf::as_path).collect()
+}
+
+/// Those of them that build nothing, so that what they make can be looked into.
+fn stand_ins() -> &'static [PathBuf] {
     static FOUND: OnceLock<Vec<PathBuf>> = OnceLock::new();
     FOUND.get_or_init(|| {
         let stand_in = top().join("tests/nix/nixpkgs");
         let mut found = vec![stand_in.clone()];
-        found.extend(on_nix_path("nixpkgs"));
         if let Some(lib) = on_nix_path("nixpkgs-lib") {
             let mixed = top().join("target/nix-with-real-lib");
             copy(&stand_in, &mixed);

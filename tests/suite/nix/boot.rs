@@ -11,7 +11,7 @@ use rdna1_tests::container::{Booted, Container, debian_root};
 use rdna1_tests::program::{bin_dir, top, xtask};
 use serde_json::Value;
 
-use super::{configured, enabled, nix, nixpkgs};
+use super::{configured, enabled, nix, stand_ins};
 use crate::installed::{expected, must, rocm};
 
 /// Contexts, by the command that shows their environment.
@@ -65,7 +65,7 @@ fn a_booted_systemd_takes_everything_from_the_store_and_etc() {
     if !nix() {
         return;
     }
-    let nixos = configured(&nixpkgs()[0], &enabled("variables.MIOPEN_LOG_LEVEL = 3;")).expect("it evaluates");
+    let nixos = configured(&stand_ins()[0], &enabled("variables.MIOPEN_LOG_LEVEL = 3;")).expect("it evaluates");
     let Some(machine) = machine(&nixos) else { return };
     let booted = machine.boot();
     for (context, command) in CONTEXTS {

@@ -9,7 +9,7 @@ use rdna1_tests::program::{bin_dir, top, xtask};
 use rdna1_tests::tools;
 use serde_json::{Value, json};
 
-use super::{configured, copy, enabled, evaluate, nix, nixpkgs};
+use super::{configured, copy, enabled, evaluate, nix, nixpkgs, stand_ins};
 
 /// What `cargo xtask generate` writes, and what the flake takes from the checkout besides.
 const SOURCES: [&str; 11] = [
@@ -125,8 +125,8 @@ fn shell_fragments_pass_shellcheck() {
     if !nix() || !tools::available(&["shellcheck"]) {
         return;
     }
-    let nixos = configured(&nixpkgs()[0], &enabled("")).expect("it evaluates");
-    let install = default(&nixpkgs()[0], "here.rdna1-rocm-fix.args.installPhase");
+    let nixos = configured(&stand_ins()[0], &enabled("")).expect("it evaluates");
+    let install = default(&stand_ins()[0], "here.rdna1-rocm-fix.args.installPhase");
     for (shell, fragment) in [("sh", &nixos["shells"]["bash"]), ("bash", &install)] {
         let dir = TempDir::new().expect("a temporary directory");
         let file = dir.path().join("fragment");
@@ -143,7 +143,7 @@ fn the_vm_test_evaluates_and_its_script_is_python() {
     if !nix() || !tools::available(&["python3"]) {
         return;
     }
-    for nixpkgs in nixpkgs() {
+    for nixpkgs in stand_ins() {
         let node = "here.tests.vm.nodes.machine";
         assert_eq!(default(nixpkgs, &format!("{node}.hardware.rdna1-rocm-fix.enable")), json!(true));
         assert_eq!(default(nixpkgs, &format!("map (a: a.message) {node}.assertions")), json!([]));
@@ -169,7 +169,7 @@ fn the_flake_has_its_outputs() {
     // Evaluation only asks whether they are there.
     std::fs::create_dir_all(checkout.join("crates")).expect("it is ours");
     let flake = format!("path:{}", checkout.display());
-    for nixpkgs in nixpkgs() {
+    for nixpkgs in stand_ins() {
         let nix = |arguments: &[&str]| {
             let mut command = Command::new("nix");
             command.env("HOME", dir.path()).env_remove("NIX_PATH").env_remove("NIX_REMOTE");
