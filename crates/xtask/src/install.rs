@@ -42,7 +42,7 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     let inputs = kit.inputs(args.layout);
     let payload = match args.layout {
         Layout::Deb => rdna1_deb::tree(inputs)?,
-        Layout::Rpm => Payload::build(inputs)?,
+        Layout::Rpm => rdna1_rpm::tree(inputs)?,
     };
     write(&payload, &args.destdir)
 }
