@@ -28,7 +28,7 @@ enum Command {
     Dist(dist::Args),
     /// Install the file tree from built programs; debian/rules calls it.
     Install(install::Args),
-    /// Make a signed apt repository of the packages.
+    /// Make signed apt and dnf repositories of the packages.
     Repo(repo::RepoArgs),
     /// Run every test.
     Test(test::TestArgs),
