@@ -6,5 +6,6 @@ mod cases;
 mod cli;
 mod debian;
 mod detect;
+mod dnf;
 mod installed;
 mod render;
