@@ -47,6 +47,32 @@ fn with_the_card(family: Family) {
 }
 
 #[test]
+fn what_administrator_and_user_have_set_stays() {
+    let Some(machine) = installed(Family::Deb) else { return };
+    let machine = machine.with_card("0x731f", "0xca");
+    must(Ok(machine.run(
+        "mkdir -p /etc/systemd/system.conf.d /home/alice/.config/environment.d \
+         && printf '[Manager]\\nDefaultEnvironment=MIOPEN_FIND_MODE=5\\n' > /etc/systemd/system.conf.d/mine.conf \
+         && echo MIOPEN_DEBUG_CONV_FFT=1 > /home/alice/.config/environment.d/mine.conf \
+         && chown -R alice: /home/alice/.config",
+    )));
+    let booted = machine.boot();
+    let with = |changes: &[(&str, &str)]| -> Vec<String> {
+        let changed = |line: String| changes.iter().fold(line, |line, (from, to)| line.replace(from, to));
+        expected().into_iter().map(changed).collect()
+    };
+    let mode = ("MIOPEN_FIND_MODE=2", "MIOPEN_FIND_MODE=5");
+    assert_eq!(seen(&booted, CONTEXTS[0].1), with(&[mode]), "system.conf.d");
+    must(Ok(booted.run("systemctl daemon-reload")));
+    assert_eq!(seen(&booted, CONTEXTS[0].1), with(&[mode]), "system.conf.d, after a reload");
+    let unit = "systemd-run --quiet --wait --pipe -p Environment=MIOPEN_DEBUG_CONV_GEMM=0 env";
+    assert_eq!(seen(&booted, unit), with(&[mode, ("CONV_GEMM=1", "CONV_GEMM=0")]), "a unit's own");
+    assert_eq!(seen(&booted, CONTEXTS[1].1), with(&[mode, ("FFT=0", "FFT=1")]), "the user's environment.d");
+    let shell = "env -i HOME=/root MIOPEN_DEBUG_CONV_WINOGRAD= sh -lc env";
+    assert_eq!(seen(&booted, shell), with(&[("WINOGRAD=0", "WINOGRAD=")]), "set to nothing before the login");
+}
+
+#[test]
 fn without_the_card_no_context_has_anything() {
     Family::ALL.into_iter().for_each(without_the_card);
 }

@@ -156,7 +156,7 @@ fn what_is_below_run_never_stays_stale() {
     assert!(stderr(&refused).contains("config.yaml:1"), "{}", stderr(&refused));
     assert!(!dir.child("run/rdna1-rocm-fix").exists(), "the old environment is still in force");
     // A value that one of the files cannot carry: nothing is set rather than a part.
-    config.write_str("variables:\n  MIOPEN_CUSTOM_CACHE_DIR: \"/a\\u0001b\"\n").expect("it is ours");
+    config.write_str("variables:\n  MIOPEN_CUSTOM_CACHE_DIR: \"/a\\uFFFEb\"\n").expect("it is ours");
     let refused = output(&mut on(dir.path(), &["refresh"]));
     assert!(!refused.status.success() && stderr(&refused).contains("MIOPEN_CUSTOM_CACHE_DIR"), "{}", stderr(&refused));
     assert!(!dir.child("run/rdna1-rocm-fix").exists(), "half an environment is in force");
@@ -209,6 +209,19 @@ fn the_boot_entry_serves_systemd_even_if_run_cannot_be_written() {
     let output = output(&mut generator(dir.path()));
     assert!(output.status.success());
     assert!(String::from_utf8_lossy(&output.stdout).contains("MIOPEN_DEBUG_CONV_GEMM"), "services get nothing");
+}
+
+#[test]
+fn the_boot_entry_ends_by_itself_where_something_hangs() {
+    // Whoever should read its output does not, and the pipe is full.
+    let (reader, mut writer) = std::io::pipe().expect("there are pipes");
+    std::io::Write::write_all(&mut writer, &[b'#'; 65536]).expect("an empty pipe takes its capacity");
+    let dir = machine(EARLY);
+    let mut child = generator(dir.path()).stdout(writer).spawn().expect("it runs");
+    let status = child.wait().expect("it ends");
+    drop(reader);
+    // The kernel's alarm, whose default is to end the process.
+    assert_eq!(status.signal(), Some(14), "{status}");
 }
 
 #[test]

@@ -9,3 +9,4 @@ mod detect;
 mod dnf;
 mod installed;
 mod render;
+mod schema;

@@ -11,7 +11,7 @@ use rdna1_payload::{Layout, Payload};
 use sha2::{Digest, Sha256};
 
 use crate::artifacts::Kit;
-use crate::{checkout, host};
+use crate::{host, show};
 
 /// What to build where.
 #[derive(Debug, clap::Args)]
@@ -25,10 +25,10 @@ pub struct Args {
 }
 
 /// A finished file.
-struct Product {
-    file_name: String,
-    bytes: Vec<u8>,
-    payload: Payload,
+pub struct Product {
+    pub file_name: String,
+    pub bytes: Vec<u8>,
+    pub payload: Payload,
 }
 
 /// Runs the task.
@@ -50,7 +50,8 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     for product in &products {
         println!("  {:>9} bytes  {}  {}", product.bytes.len(), hex_sha256(&product.bytes), product.file_name);
     }
-    Ok(())
+    let product = products.first().context("dist makes at least one package")?;
+    show::run(top, &bin_dir, &product.payload)
 }
 
 /// Builds everything without a word; returns the files.
@@ -60,16 +61,28 @@ pub fn build(top: &Path, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
     Ok(products.iter().map(|product| out.join(&product.file_name)).collect())
 }
 
-/// Builds the programs; returns their directory. They are built by themselves,
-/// because cargo would give them the features that other crates ask for.
-fn programs(top: &Path) -> anyhow::Result<PathBuf> {
+/// Builds the programs; returns their directory.
+///
+/// They are built by themselves, because cargo would give them the features
+/// that other crates ask for; and so that no path of this machine gets into
+/// them: the same source makes the same programs in any directory and home.
+pub fn programs(top: &Path) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["build", "--release", "--locked", "--package", rdna1_payload::NAME];
-    host::run_tool(Command::new(cargo).args(arguments).current_dir(top))?;
-    Ok(checkout::release_dir(top))
+    let target = top.join("target/package");
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let home = home.context("neither CARGO_HOME nor HOME is set")?;
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--release", "--locked", "--package", rdna1_payload::NAME]);
+    build.arg("--target-dir").arg(&target).current_dir(top);
+    // The encoded form takes paths with blanks.
+    build.env_remove("RUSTFLAGS");
+    build.env("CARGO_ENCODED_RUSTFLAGS", format!("--remap-path-prefix={}=/cargo", home.display()));
+    host::run_tool(&mut build)?;
+    Ok(target.join("release"))
 }
 
-fn products(top: &Path, bin_dir: &Path) -> anyhow::Result<Vec<Product>> {
+pub fn products(top: &Path, bin_dir: &Path) -> anyhow::Result<Vec<Product>> {
     let kit = Kit::with_programs(top, bin_dir)?;
     let deb = rdna1_deb::build(kit.inputs(Layout::Deb))?;
     let rpm = rdna1_rpm::build(kit.inputs(Layout::Rpm))?;

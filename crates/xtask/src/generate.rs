@@ -22,7 +22,7 @@ pub struct Args {
 }
 
 /// Directories in which every file is generated.
-const OWNED: [&str; 2] = ["debian", "rpm"];
+const OWNED: [&str; 3] = ["debian", "docs/schema", "rpm"];
 
 /// What debhelper leaves in `debian/` when someone builds there.
 const LEFT_BY_BUILDS: [&str; 6] = [
@@ -76,6 +76,10 @@ fn wanted(top: &Path) -> anyhow::Result<BTreeMap<String, Generated>> {
         // Beside the file that it is about, under that file's name.
         let name = if name == names::POLICY_SCHEMA { "rdna1.schema.json" } else { name };
         wanted.insert(format!("policy/{name}"), generated);
+    }
+    for (name, schema) in rdna1_rocm_fix::schema::documents() {
+        let generated = Generated { executable: false, bytes: artifacts::pretty(&schema)?.into_bytes() };
+        wanted.insert(format!("docs/schema/{name}"), generated);
     }
     Ok(wanted)
 }

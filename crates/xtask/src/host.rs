@@ -30,6 +30,7 @@ pub const PACKAGES: &[&str] = &[
     "systemd",
     "systemd-container",
     "tcsh",
+    "time",
     "udev",
     "util-linux",
     "zsh",

@@ -49,7 +49,7 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
 
 /// Writes a tree below a directory. Owners are the packaging tool's affair;
 /// modes are set whatever the umask.
-fn write(payload: &Payload, destdir: &Path) -> anyhow::Result<()> {
+pub fn write(payload: &Payload, destdir: &Path) -> anyhow::Result<()> {
     for dir in payload.parent_dirs() {
         make_dir(&destdir.join(&dir[1..]), 0o755)?;
     }

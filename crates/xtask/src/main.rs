@@ -2,6 +2,7 @@
 //! `cargo xtask …`: the project's own automation.
 
 mod artifacts;
+mod bench;
 mod checkout;
 mod debian;
 mod dist;
@@ -9,6 +10,7 @@ mod generate;
 mod host;
 mod install;
 mod repo;
+mod show;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +34,8 @@ enum Command {
     Repo(repo::RepoArgs),
     /// Run every test.
     Test(test::TestArgs),
+    /// Measure what the goals ask for, each beside a named peer.
+    Bench(bench::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -42,5 +46,6 @@ fn main() -> anyhow::Result<()> {
         Command::Install(args) => install::run(&top, &args),
         Command::Repo(args) => repo::run(&args),
         Command::Test(args) => test::run(&top, &args),
+        Command::Bench(args) => bench::run(&top, &args),
     }
 }
