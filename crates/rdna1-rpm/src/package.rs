@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use rdna1_payload::{Entry, EntryKind, Payload};
-use rpm::{BuildConfig, CompressionWithLevel, Dependency, FileOptions, PackageBuilder};
+use rpm::{BuildConfig, CompressionWithLevel, Dependency, DependencyFlags, FileOptions, PackageBuilder};
 
 use crate::scripts::Scripts;
 use crate::{ENHANCES, RELEASE, RpmError, SUGGESTS, changelog, description, vendor, version};
@@ -49,7 +49,9 @@ pub(crate) fn write(
         .post_uninstall_script(scripts.postun.as_str())
         .post_trans_script(scripts.posttrans.as_str());
     for requirement in requires {
-        builder.requires(Dependency::any(requirement));
+        // Marked as found in the files, as rpmbuild does.
+        let flags = DependencyFlags::FIND_REQUIRES;
+        builder.requires(Dependency { name: requirement.clone(), flags, version: String::new() });
     }
     for package in SUGGESTS {
         builder.suggests(Dependency::any(package));
