@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Programs of this machine: running them, and installing what is missing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -26,6 +26,7 @@ pub const PACKAGES: &[&str] = &[
     "python3-jsonschema",
     "python3-venv",
     "rpm",
+    "rpm2cpio",
     "shellcheck",
     "systemd",
     "systemd-container",
@@ -35,6 +36,12 @@ pub const PACKAGES: &[&str] = &[
     "util-linux",
     "zsh",
 ];
+
+/// Where `PATH` has a program.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
 
 /// Runs a program and returns what it printed.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {

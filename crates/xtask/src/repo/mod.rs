@@ -16,7 +16,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 use clap::Args;
 
-use crate::host::output;
+use crate::host::{self, output};
 use signer::Signer;
 
 /// The name under which packages are pooled and keys are exported.
@@ -51,6 +51,10 @@ pub fn run(args: &RepoArgs) -> anyhow::Result<()> {
         (debs, rpms) = (finished_packages(dist, "deb")?, finished_packages(dist, "rpm")?);
         let missing = debs.is_empty() && rpms.is_empty();
         ensure!(!missing, "there are no packages in {}; make them with: cargo xtask dist", dist.display());
+        // Nobody named them: each family's own machines need no tools of the other.
+        skip_without(&mut debs, &["apt-ftparchive"], "apt-utils");
+        skip_without(&mut rpms, &["createrepo_c", "rpmsign"], "createrepo-c rpm");
+        ensure!(!(debs.is_empty() && rpms.is_empty()), "no repository can be made here");
     }
     let signer = Signer::new(args)?;
     // Made beside its place, so that a repository in use is whole at any time.
@@ -71,6 +75,17 @@ pub fn run(args: &RepoArgs) -> anyhow::Result<()> {
         dnf::describe(&args.out.join("rpm"))?;
     }
     Ok(())
+}
+
+/// Leaves packages out, and says so, where a tool is missing.
+#[allow(clippy::print_stderr, reason = "progress")]
+fn skip_without(packages: &mut Vec<PathBuf>, tools: &[&str], debian_packages: &str) {
+    let missing: Vec<&str> = tools.iter().copied().filter(|tool| host::find(tool).is_none()).collect();
+    if !missing.is_empty() && !packages.is_empty() {
+        eprintln!("left out: {} of them, for want of {}", packages.len(), missing.join(", "));
+        eprintln!("  to have them: sudo apt install {debian_packages}");
+        packages.clear();
+    }
 }
 
 fn finished_packages(dist: &Path, extension: &str) -> anyhow::Result<Vec<PathBuf>> {

@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, ensure};
 
 use super::{NAME, RepoArgs, quiet};
-use crate::host::output;
+use crate::host::{self, output};
 
 /// For gpg where nobody can be asked.
 const UNATTENDED: [&str; 3] = ["--batch", "--pinentry-mode", "loopback"];
@@ -55,9 +55,7 @@ impl Signer {
 
     /// Signs an RPM package in place.
     pub(super) fn sign_rpm(&self, package: &Path) -> anyhow::Result<()> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let gpg = std::env::split_paths(&path).map(|dir| dir.join("gpg")).find(|gpg| gpg.is_file());
-        let gpg = gpg.context("cannot find gpg")?;
+        let gpg = host::find("gpg").context("cannot find gpg")?;
         let mut rpmsign = Command::new("rpmsign");
         // It would look for a terminal on standard input and warn.
         rpmsign.env("GPG_TTY", "");
