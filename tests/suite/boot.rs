@@ -3,12 +3,13 @@
 
 use rdna1_tests::container::{Booted, Container};
 
-use crate::installed::{INSTALL, SET_UP, both, expected, machine, made, must, rocm};
+use crate::installed::{Family, both, expected, must, rocm};
 
 /// A machine with the package and a user, not yet booted.
-fn installed() -> Option<Container> {
-    let machine = machine(&made().repo)?;
-    must(Ok(machine.run(&format!("{SET_UP} && {INSTALL} && useradd --create-home --shell /bin/bash alice"))));
+fn installed(family: Family) -> Option<Container> {
+    let machine = family.machine()?;
+    let (set_up, install) = (family.set_up(), family.install());
+    must(Ok(machine.run(&format!("{set_up} && {install} && useradd --create-home --shell /bin/bash alice"))));
     Some(machine)
 }
 
@@ -28,11 +29,15 @@ fn seen(booted: &Booted, command: &str) -> Vec<String> {
 
 #[test]
 fn with_the_card_every_context_has_the_environment() {
-    let Some(machine) = installed() else { return };
+    Family::ALL.into_iter().for_each(with_the_card);
+}
+
+fn with_the_card(family: Family) {
+    let Some(machine) = installed(family) else { return };
     let machine = machine.with_card("0x731f", "0xca");
     let booted = machine.boot();
     for (context, command) in CONTEXTS {
-        assert_eq!(seen(&booted, command), expected(), "{context}");
+        assert_eq!(seen(&booted, command), expected(), "{family:?}, {context}");
     }
     // A reload, which every installation of some package brings, changes nothing.
     must(Ok(booted.run("systemctl daemon-reload && systemctl daemon-reload")));
@@ -43,7 +48,7 @@ fn with_the_card_every_context_has_the_environment() {
 
 #[test]
 fn what_administrator_and_user_have_set_stays() {
-    let Some(machine) = installed() else { return };
+    let Some(machine) = installed(Family::Deb) else { return };
     let machine = machine.with_card("0x731f", "0xca");
     must(Ok(machine.run(
         "mkdir -p /etc/systemd/system.conf.d /home/alice/.config/environment.d \
@@ -69,7 +74,11 @@ fn what_administrator_and_user_have_set_stays() {
 
 #[test]
 fn without_the_card_no_context_has_anything() {
-    let Some(machine) = installed() else { return };
+    Family::ALL.into_iter().for_each(without_the_card);
+}
+
+fn without_the_card(family: Family) {
+    let Some(machine) = installed(family) else { return };
     // Not RDNA1, though near: Navi 21 and Fiji.
     let machine = machine.with_card("0x73bf", "0xc1").with_card("0x7300", "0xc8");
     let booted = machine.boot();
@@ -81,7 +90,7 @@ fn without_the_card_no_context_has_anything() {
 
 #[test]
 fn the_hardened_service_refreshes_and_tells_systemd() {
-    let Some(machine) = installed() else { return };
+    let Some(machine) = installed(Family::Deb) else { return };
     let machine = machine.with_card("0x731f", "0xca");
     let booted = machine.boot();
     let start = "systemctl start rdna1-rocm-fix.service";
@@ -105,7 +114,7 @@ fn the_hardened_service_refreshes_and_tells_systemd() {
 
 #[test]
 fn a_broken_configuration_boots_sets_nothing_and_is_explained() {
-    let Some(machine) = installed() else { return };
+    let Some(machine) = installed(Family::Deb) else { return };
     let machine = machine.with_card("0x731f", "0xca");
     must(Ok(machine.run("echo 'profile: [' > /etc/rdna1-rocm-fix/config.yaml")));
     let booted = machine.boot();
@@ -121,21 +130,25 @@ fn a_broken_configuration_boots_sets_nothing_and_is_explained() {
 
 #[test]
 fn removing_the_package_clears_a_running_machine() {
-    let Some(machine) = installed() else { return };
+    Family::ALL.into_iter().for_each(removal_and_installation);
+}
+
+fn removal_and_installation(family: Family) {
+    let Some(machine) = installed(family) else { return };
     let machine = machine.with_card("0x731f", "0xca");
     let booted = machine.boot();
     assert_eq!(seen(&booted, CONTEXTS[0].1), expected());
-    must(Ok(booted.run("DEBIAN_FRONTEND=noninteractive apt-get remove --yes rdna1-rocm-fix")));
+    must(Ok(booted.run(family.remove())));
     for (context, command) in CONTEXTS.iter().filter(|(context, _)| *context != "user manager") {
         assert_eq!(seen(&booted, command), [""; 0], "{context}");
     }
-    must(Ok(booted.run(&format!("export DEBIAN_FRONTEND=noninteractive; {INSTALL}"))));
+    must(Ok(booted.run(&format!("export DEBIAN_FRONTEND=noninteractive; {}", family.install()))));
     assert_eq!(seen(&booted, CONTEXTS[0].1), expected(), "installed on a running machine");
 }
 
 #[test]
 fn units_pass_systemds_own_checks() {
-    let Some(machine) = installed() else { return };
+    let Some(machine) = installed(Family::Deb) else { return };
     let text = must(Ok(machine.run(
         "systemd-analyze verify /usr/lib/systemd/system/rdna1-rocm-fix.service \
          && udevadm verify /usr/lib/udev/rules.d/90-rocm-rdna1.rules",

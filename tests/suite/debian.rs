@@ -8,10 +8,8 @@ use std::process::Command;
 
 use rdna1_tests::container::debian_root;
 
-use crate::installed::{INSTALL, SET_UP, both, expected, machine, made, must, new_key, repository, rocm};
-
-const LOGIN: &str = "env -i HOME=/root sh -lc env";
-const GENERATOR: &str = "env -i /usr/lib/systemd/system-environment-generators/90-rdna1-rocm-fix";
+use crate::installed::deb::{INSTALL, SET_UP, machine, made, repository};
+use crate::installed::{GENERATOR, LOGIN, both, copy, expected, flip_a_bit, must, new_key, rocm};
 
 #[test]
 fn apt_installs_by_name_and_only_the_card_changes_anything() {
@@ -48,11 +46,7 @@ fn installing_takes_effect_at_once() {
 #[test]
 fn a_tampered_package_and_a_wrong_key_are_refused() {
     let Some(_) = debian_root() else { return };
-    let copy = |name: &str| {
-        let to = made().dir.join(name);
-        must(Command::new("cp").arg("-a").arg(&made().repo).arg(&to).output());
-        to
-    };
+    let copy = |name: &str| copy(&made().repo, name);
     let refused = |repo: &Path, script: &str, why: &str| {
         let machine = machine(repo).expect("checked above");
         let output = machine.run(script);
@@ -65,10 +59,7 @@ fn a_tampered_package_and_a_wrong_key_are_refused() {
 
     let package = copy("tampered-package");
     let deb = package.join("pool/main/r/rdna1-rocm-fix").join(made().deb.file_name().expect("a package has a name"));
-    let mut bytes = std::fs::read(&deb).expect("it was copied");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&deb, bytes).expect("it is our copy");
+    flip_a_bit(&deb);
     refused(&package, &whole, "Hash Sum mismatch");
 
     let index = copy("tampered-index");

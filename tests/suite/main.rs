@@ -6,6 +6,7 @@ mod cases;
 mod cli;
 mod debian;
 mod detect;
+mod dnf;
 mod installed;
 mod nix;
 mod render;

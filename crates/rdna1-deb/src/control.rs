@@ -4,8 +4,8 @@
 use md5::{Digest, Md5};
 use rdna1_payload::{EntryKind, Metadata, Payload};
 
-use crate::elf::Architecture;
 use crate::scripts::Script;
+use rdna1_payload::elf::Architecture;
 
 /// A member of the control archive: name, mode, content.
 pub(crate) type Member = (String, u32, Vec<u8>);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use rdna1_core::ids::Version;
 
 use crate::DebError;
-use crate::elf::Elf;
+use rdna1_payload::elf::Elf;
 
 /// Which package has a library, and how it names its symbol versions.
 const LIBRARIES: [(&str, &str, &str); 8] = [
@@ -84,7 +84,7 @@ fn is_older(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::elf::Architecture;
+    use rdna1_payload::elf::Architecture;
 
     fn elf(needed: &[&str], versions: &[(&str, &str)]) -> Elf {
         let versions = versions.iter().map(|(library, node)| ((*library).to_owned(), (*node).to_owned()));
@@ -93,6 +93,7 @@ mod tests {
             architecture: Architecture::X86_64,
             needed: needed.iter().map(|&soname| soname.to_owned()).collect(),
             versions: versions.collect(),
+            gnu_hash_only: true,
         }
     }
 

@@ -11,14 +11,12 @@ mod changelog;
 mod control;
 mod copyright;
 mod depends;
-mod elf;
 mod scripts;
 pub mod sources;
 
 pub use depends::depends;
-pub use elf::{Architecture, Elf};
 
-use rdna1_payload::{Inputs, Layout, Payload, PayloadError, template};
+use rdna1_payload::{Inputs, Layout, Payload, PayloadError, elf, template};
 
 /// Why a package cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -29,14 +27,6 @@ pub enum DebError {
     /// A template and its data do not fit.
     #[error(transparent)]
     Template(#[from] template::TemplateError),
-    /// A program is none that a package can carry.
-    #[error("{path}: {problem}")]
-    Elf {
-        /// Where it would be installed.
-        path: String,
-        /// What is wrong.
-        problem: String,
-    },
     /// A program needs something that no rule maps to a package.
     #[error("{path} needs {what}, and rdna1-deb does not know which Debian package has it: add it to depends.rs")]
     UnknownLibrary {

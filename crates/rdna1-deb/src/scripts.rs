@@ -5,6 +5,7 @@
 //! only after the programs are gone, so that nothing can bring it back.
 
 use rdna1_core::policy::Policy;
+use rdna1_payload::Layout;
 use rdna1_payload::scripts::Fragment;
 use rdna1_payload::template::Renderer;
 use serde::Serialize;
@@ -46,7 +47,7 @@ fn render(policy: &Policy, debhelper: &str) -> Result<Vec<Script>, DebError> {
         debhelper: &'a str,
     }
     let renderer = Renderer::new();
-    let fragment = |fragment: Fragment| fragment.render(&renderer, policy);
+    let fragment = |fragment: Fragment| fragment.render(&renderer, policy, Layout::Deb);
     let data = Data {
         activate: fragment(Fragment::Activate)?,
         stop: fragment(Fragment::Stop)?,

@@ -11,7 +11,8 @@ use std::process::{Command, Stdio};
 use assert_fs::TempDir;
 use flate2::read::GzDecoder;
 use rdna1_core::policy::Policy;
-use rdna1_deb::{Deb, Elf};
+use rdna1_deb::Deb;
+use rdna1_payload::elf::Elf;
 use rdna1_payload::{Artifacts, EntryKind, Inputs, Layout, Metadata};
 use rdna1_tests::tools::available;
 

@@ -52,9 +52,20 @@ impl Date {
 
     /// As e-mail and Debian's changelogs write it: `Tue, 24 Nov 2026 00:00:00 +0000`.
     pub fn rfc2822(self) -> String {
-        let weekday = WEEKDAYS[(self.days() % 7) as usize];
-        let month = MONTHS[usize::from(self.month) - 1];
-        format!("{weekday}, {:02} {month} {:04} 00:00:00 +0000", self.day, self.year)
+        format!("{}, {:02} {} {:04} 00:00:00 +0000", self.weekday(), self.day, self.month_name(), self.year)
+    }
+
+    /// As RPM's changelogs write it: `Tue Nov 24 2026`.
+    pub fn ctime(self) -> String {
+        format!("{} {} {:02} {:04}", self.weekday(), self.month_name(), self.day, self.year)
+    }
+
+    fn weekday(self) -> &'static str {
+        WEEKDAYS[(self.days() % 7) as usize]
+    }
+
+    fn month_name(self) -> &'static str {
+        MONTHS[usize::from(self.month) - 1]
     }
 }
 
@@ -115,6 +126,8 @@ mod tests {
         ] {
             let date: Date = text.parse().expect(text);
             assert_eq!((date.epoch(), date.rfc2822().as_str(), date.to_string().as_str()), (epoch, rfc, text));
+            let words: Vec<&str> = rfc.split([',', ' ']).filter(|word| !word.is_empty()).collect();
+            assert_eq!(date.ctime(), format!("{} {} {} {}", words[0], words[2], words[1], words[3]));
             assert_eq!(Date::from_epoch(epoch + SECONDS_PER_DAY - 1), date);
         }
     }

@@ -10,6 +10,7 @@ mod artifacts;
 pub mod changelog;
 mod config_example;
 mod date;
+pub mod elf;
 mod entry;
 mod metadata;
 pub mod scripts;
@@ -43,6 +44,14 @@ pub enum PayloadError {
         path: String,
         /// What is wrong.
         problem: &'static str,
+    },
+    /// A program is none that a package can carry.
+    #[error("{path}: {problem}")]
+    Elf {
+        /// Where it would be installed.
+        path: String,
+        /// What is wrong.
+        problem: String,
     },
     /// A template and its data do not fit.
     #[error(transparent)]

@@ -8,8 +8,8 @@
 use rdna1_core::policy::Policy;
 use serde::Serialize;
 
-use crate::NAME;
 use crate::template::{Renderer, TemplateError};
+use crate::{Layout, NAME};
 
 /// A fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Fragment {
     Stop,
     /// After removal: takes the environment out of force.
     Deactivate,
-    /// On purge: removes configuration and recorded data.
+    /// On purge, which only dpkg has: removes configuration and recorded data.
     Purge,
 }
 
@@ -30,14 +30,21 @@ impl Fragment {
 
     /// The fragment as shell code, indented by four blanks.
     ///
+    /// dpkg may run scripts for a machine in a directory, `DPKG_ROOT`, which is
+    /// not the one that runs; rpm always changes its root before.
+    ///
     /// # Errors
     /// The template is broken.
-    pub fn render(self, renderer: &Renderer, policy: &Policy) -> Result<String, TemplateError> {
+    pub fn render(self, renderer: &Renderer, policy: &Policy, layout: Layout) -> Result<String, TemplateError> {
         #[derive(Serialize)]
         struct Data {
             name: &'static str,
             vendor: String,
             class: String,
+            /// Stands before the machine's paths.
+            root: &'static str,
+            /// Stands before tests of the running system.
+            here: &'static str,
         }
         let (name, template) = match self {
             Self::Activate => ("activate.sh", include_str!("../templates/scripts/activate.sh.hbs")),
@@ -45,7 +52,12 @@ impl Fragment {
             Self::Deactivate => ("deactivate.sh", include_str!("../templates/scripts/deactivate.sh.hbs")),
             Self::Purge => ("purge.sh", include_str!("../templates/scripts/purge.sh.hbs")),
         };
-        let data = Data { name: NAME, vendor: policy.pci.vendor.to_string(), class: class(policy) };
+        let (root, here) = match layout {
+            Layout::Deb => ("${DPKG_ROOT:-}", "[ -z \"${DPKG_ROOT:-}\" ] && "),
+            // Nix runs no scripts at installation.
+            Layout::Rpm | Layout::Nix => ("", ""),
+        };
+        let data = Data { name: NAME, vendor: policy.pci.vendor.to_string(), class: class(policy), root, here };
         renderer.render(name, template, &data)
     }
 }

@@ -41,6 +41,8 @@ impl Kit {
         }
         let changelog = String::from_utf8(artifacts.required(names::CHANGELOG)?.to_vec())?;
         let metadata = Metadata::new(&changelog, checkout::source_date_epoch()?)?;
+        let date = Date::from_epoch(metadata.epoch).to_string();
+        document(&mut artifacts, rdna1_rocm_fix::cli::command(), &date)?;
         Ok(Self { policy, artifacts, metadata })
     }
 
@@ -54,8 +56,6 @@ impl Kit {
                 kit.artifacts.insert(format!("{}{}", names::BIN, program.name), checkout::read(&path)?);
             }
         }
-        let date = Date::from_epoch(kit.metadata.epoch).to_string();
-        document(&mut kit.artifacts, rdna1_rocm_fix::cli::command(), &date)?;
         Ok(kit)
     }
 

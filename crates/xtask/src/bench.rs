@@ -57,7 +57,7 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     rows.push(bench.boot("RX 5600 XT", &bench.machine)?);
     rows.push(bench.boot_memory()?);
     rows.push(bench.login()?);
-    rows.push(bench.deb()?);
+    rows.push(bench.packages()?);
     rows.push(bench.installed_size()?);
     print!("{}", table(&rows));
     println!("\nmedians of {} runs; peers run on this machine in the same minute", args.runs);
@@ -263,25 +263,52 @@ impl Bench {
         Ok(self.row("login", ours / times, ("lspci -nn | grep in profile.d", peer / 5), "50x"))
     }
 
-    /// The finished .deb in process, against dpkg-deb on the same tree.
-    fn deb(&self) -> anyhow::Result<Row> {
+    /// All finished packages in process, against dpkg-deb and rpmbuild on the
+    /// same trees.
+    fn packages(&self) -> anyhow::Result<Row> {
         let products = dist::products(&self.top, &self.bin_dir)?;
-        let product = products.first().context("dist makes at least one package")?;
         let ours =
             self.median(|| dist::products(&self.top, &self.bin_dir).map(|products| drop(black_box(products))))?;
+        let product = |extension: &str| {
+            let found = products.iter().find(|product| product.file_name.ends_with(extension));
+            found.with_context(|| format!("dist makes no {extension}"))
+        };
+        let (deb, rpm) = (product(".deb")?, product(".rpm")?);
         let tree = self.dir.join("deb-tree");
-        install::write(&product.payload, &tree)?;
+        install::write(&deb.payload, &tree)?;
         let file = self.dir.join("ours.deb");
-        fs::write(&file, &product.bytes)?;
+        fs::write(&file, &deb.bytes)?;
         host::run_tool(Command::new("dpkg-deb").arg("--control").arg(&file).arg(tree.join("DEBIAN")))?;
         let out = self.dir.join("peer.deb");
-        let peer = self.command(|| {
+        let dpkg_deb = self.command(|| {
             let mut command = Command::new("dpkg-deb");
             command.args(["--root-owner-group", "--build"]).arg(&tree).arg(&out);
             command
         })?;
-        let sizes = format!("{} against {} bytes", product.bytes.len(), fs::metadata(&out)?.len());
-        Ok(self.row(format!(".deb ({sizes})"), ours, ("dpkg-deb", peer), "5x (all formats < 300 ms)"))
+        let rpmbuild = self.rpmbuild(rpm)?;
+        let what = format!("deb ({} kB) and rpm ({} kB)", deb.bytes.len() / 1000, rpm.bytes.len() / 1000);
+        let peer = ("dpkg-deb + rpmbuild", dpkg_deb + rpmbuild);
+        Ok(self.row(what, ours, peer, "5x (all formats < 300 ms)"))
+    }
+
+    /// rpmbuild with the committed spec file; its own build steps give way to a
+    /// copy of the tree.
+    fn rpmbuild(&self, rpm: &dist::Product) -> anyhow::Result<Duration> {
+        let tree = self.dir.join("rpm-tree");
+        install::write(&rpm.payload, &tree)?;
+        let spec = fs::read_to_string(self.top.join("rpm/rdna1-rocm-fix.spec"))?;
+        let (head, rest) = spec.split_once("%prep\n").context("the spec file has no %prep")?;
+        let (_, tail) = rest.split_once("%preun\n").context("the spec file has no %preun")?;
+        let file = self.dir.join("bench.spec");
+        fs::write(&file, format!("{head}%install\ncp -a {}/. %{{buildroot}}\n\n%preun\n{tail}", tree.display()))?;
+        let top = format!("_topdir {}", self.dir.join("rpmbuild").display());
+        // The same compression, so that not the compressors are compared.
+        let payload = "_binary_payload w9.zstdio";
+        self.command(|| {
+            let mut command = Command::new("rpmbuild");
+            command.args(["-bb", "--quiet", "--nodeps", "--define", &top, "--define", payload]).arg(&file);
+            command
+        })
     }
 
     fn installed_size(&self) -> anyhow::Result<Row> {

@@ -13,18 +13,22 @@ use crate::host::{output, run_tool};
 const RELEASE: &str = "trixie";
 
 /// What the root has besides the minimum: a bootable systemd, the shells whose
-/// users we reach, and Debian's own checker.
+/// users we reach, Debian's own checker, and the other family's package manager
+/// and checker.
 const PACKAGES: &[&str] = &[
     "systemd",
     "systemd-sysv",
     "udev",
     "dbus",
     "dbus-user-session",
-    "libpam-systemd",
+    "dnf",
     "fish",
+    "libpam-systemd",
     "lintian",
     "man-db",
     "pciutils",
+    "rpm",
+    "rpmlint",
     "sudo",
     "tcsh",
     "zsh",

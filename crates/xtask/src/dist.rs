@@ -85,7 +85,11 @@ pub fn programs(top: &Path) -> anyhow::Result<PathBuf> {
 pub fn products(top: &Path, bin_dir: &Path) -> anyhow::Result<Vec<Product>> {
     let kit = Kit::with_programs(top, bin_dir)?;
     let deb = rdna1_deb::build(kit.inputs(Layout::Deb))?;
-    Ok(vec![Product { file_name: deb.file_name, bytes: deb.bytes, payload: deb.payload }])
+    let rpm = rdna1_rpm::build(kit.inputs(Layout::Rpm))?;
+    Ok(vec![
+        Product { file_name: deb.file_name, bytes: deb.bytes, payload: deb.payload },
+        Product { file_name: rpm.file_name, bytes: rpm.bytes, payload: rpm.payload },
+    ])
 }
 
 /// Writes the products and their checksums.

@@ -12,6 +12,7 @@ pub const PACKAGES: &[&str] = &[
     "bash",
     "busybox",
     "csh",
+    "createrepo-c",
     "dash",
     "docker.io",
     "dpkg-dev",
@@ -25,6 +26,8 @@ pub const PACKAGES: &[&str] = &[
     "python3-dotenv",
     "python3-jsonschema",
     "python3-venv",
+    "rpm",
+    "rpm2cpio",
     "shellcheck",
     "systemd",
     "systemd-container",
@@ -34,6 +37,12 @@ pub const PACKAGES: &[&str] = &[
     "util-linux",
     "zsh",
 ];
+
+/// Where `PATH` has a program.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
 
 /// Runs a program and returns what it printed.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {

@@ -43,7 +43,7 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     let inputs = kit.inputs(args.layout);
     let payload = match args.layout {
         Layout::Deb => rdna1_deb::tree(inputs)?,
-        Layout::Rpm => Payload::build(inputs)?,
+        Layout::Rpm => rdna1_rpm::tree(inputs)?,
         // Its texts name the directory in which the package lies for good.
         Layout::Nix => rdna1_nix::tree(inputs, &std::path::absolute(&args.destdir)?.to_string_lossy())?,
     };

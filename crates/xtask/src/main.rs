@@ -11,6 +11,7 @@ mod host;
 mod install;
 mod repo;
 mod show;
+mod source;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -30,8 +31,10 @@ enum Command {
     Dist(dist::Args),
     /// Install the file tree from built programs; debian/rules calls it.
     Install(install::Args),
-    /// Make a signed apt repository of the packages.
+    /// Make signed apt and dnf repositories of the packages.
     Repo(repo::RepoArgs),
+    /// Make the source tarball, with all crates in it.
+    Source(source::Args),
     /// Run every test.
     Test(test::TestArgs),
     /// Measure what the goals ask for, each beside a named peer.
@@ -45,6 +48,7 @@ fn main() -> anyhow::Result<()> {
         Command::Dist(args) => dist::run(&top, &args),
         Command::Install(args) => install::run(&top, &args),
         Command::Repo(args) => repo::run(&args),
+        Command::Source(args) => source::run(&top, &args),
         Command::Test(args) => test::run(&top, &args),
         Command::Bench(args) => bench::run(&top, &args),
     }

@@ -14,15 +14,21 @@ use crate::{debian, dist, generate};
 /// Which steps to run.
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// Only these steps: tools, format, lint, licences, generated, root, packages, tests.
+    /// Only these steps: tools, format, lint, licences, generated, root, packages, tests, native.
     #[arg(long, value_name = "STEP")]
     pub only: Vec<String>,
+    /// Also build the packages from the source tarball with the distributions' own tools.
+    #[arg(long)]
+    pub native: bool,
 }
 
 /// A step: its name and what it does in the checkout.
 type Step = (&'static str, fn(&Path) -> anyhow::Result<()>);
 
-const STEPS: [Step; 8] = [
+/// Runs only where it is asked for.
+const NATIVE: &str = "native";
+
+const STEPS: [Step; 9] = [
     ("tools", tools),
     ("format", |top| run_tool(cargo(top).args(["fmt", "--all", "--check"]))),
     ("lint", lint),
@@ -31,6 +37,7 @@ const STEPS: [Step; 8] = [
     ("root", |top| if is_root() { debian::root(top).map(drop) } else { Ok(()) }),
     ("packages", |top| dist::build(top, &top.join("target/dist")).map(drop)),
     ("tests", tests),
+    (NATIVE, native),
 ];
 
 /// Runs the steps; the first failure ends the run.
@@ -42,7 +49,9 @@ pub fn run(top: &Path, args: &TestArgs) -> anyhow::Result<()> {
     }
     let mut report = Vec::new();
     for (name, step) in STEPS {
-        if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
+        let named = args.only.iter().any(|only| only == name);
+        let by_itself = args.only.is_empty() && (name != NATIVE || args.native);
+        if !named && !by_itself {
             continue;
         }
         println!("==> {name}");
@@ -87,6 +96,19 @@ fn tests(top: &Path) -> anyhow::Result<()> {
     }
     command.current_dir(top).env("RDNA1_DIST", top.join("target/dist"));
     run_tool(command.args(["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]))
+}
+
+/// The packages as the distributions build them: from the source tarball, with
+/// their own tools, without network. Minutes of compiling.
+fn native(top: &Path) -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["test", "--locked", "--package", "rdna1-tests", "--test", "suite", "from_the_source_tarball"]);
+    command.current_dir(top).env("RDNA1_DIST", top.join("target/dist")).env("RDNA1_TEST_NATIVE", "1");
+    if is_root() {
+        command.env("RDNA1_TEST_ROOT", debian::root(top)?).env("RDNA1_REQUIRE_ALL", "1");
+    }
+    run_tool(&mut command)
 }
 
 fn is_root() -> bool {

@@ -4,9 +4,8 @@
 use object::Endianness;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{Dyn as _, FileHeader as _};
-use rdna1_payload::Payload;
 
-use crate::DebError;
+use crate::{Payload, PayloadError};
 
 /// An architecture, by its ELF machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +24,14 @@ impl Architecture {
             Self::Aarch64 => "arm64",
         }
     }
+
+    /// RPM's name for it, which is the kernel's.
+    pub fn rpm(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
 }
 
 /// What matters of an ELF file.
@@ -38,6 +45,9 @@ pub struct Elf {
     pub needed: Vec<String>,
     /// Library and symbol version, for each version that it needs.
     pub versions: Vec<(String, String)>,
+    /// Whether its symbols can only be found with a loader that knows GNU's
+    /// hash table, because it has no other.
+    pub gnu_hash_only: bool,
 }
 
 impl Elf {
@@ -45,8 +55,8 @@ impl Elf {
     ///
     /// # Errors
     /// It is no 64-bit ELF file of a known architecture, or damaged.
-    pub fn parse(path: &str, bytes: &[u8]) -> Result<Self, DebError> {
-        let fail = |problem: String| DebError::Elf { path: path.to_owned(), problem };
+    pub fn parse(path: &str, bytes: &[u8]) -> Result<Self, PayloadError> {
+        let fail = |problem: String| PayloadError::Elf { path: path.to_owned(), problem };
         let broken = |error: object::Error| fail(format!("is no sound 64-bit ELF file: {error}"));
         let header = FileHeader64::<Endianness>::parse(bytes).map_err(broken)?;
         let endian = header.endian().map_err(broken)?;
@@ -58,10 +68,15 @@ impl Elf {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let sections = header.sections(endian, bytes).map_err(broken)?;
         let mut needed = Vec::new();
+        let mut tags = Vec::new();
         if let Some((entries, strings)) = sections.dynamic(endian, bytes).map_err(broken)? {
             let strings = sections.strings(endian, bytes, strings).map_err(broken)?;
-            for entry in entries.iter().filter(|entry| entry.tag(endian) == elf::DT_NEEDED) {
-                needed.push(text(entry.string(endian, strings).map_err(broken)?));
+            for entry in entries {
+                let tag = entry.tag(endian);
+                if tag == elf::DT_NEEDED {
+                    needed.push(text(entry.string(endian, strings).map_err(broken)?));
+                }
+                tags.push(tag);
             }
         }
         let mut versions = Vec::new();
@@ -74,20 +89,27 @@ impl Elf {
                 }
             }
         }
-        Ok(Self { path: path.to_owned(), architecture, needed, versions })
+        let gnu_hash_only = tags.contains(&elf::DT_GNU_HASH) && !tags.contains(&elf::DT_HASH);
+        Ok(Self { path: path.to_owned(), architecture, needed, versions, gnu_hash_only })
     }
 }
 
 /// The ELF files of a payload: its programs, and whatever else begins like one.
-pub(crate) fn find(payload: &Payload) -> Result<Vec<Elf>, DebError> {
+///
+/// # Errors
+/// One of them is damaged, or for a machine that no package is made for.
+pub fn find(payload: &Payload) -> Result<Vec<Elf>, PayloadError> {
     let regular = payload.entries().iter().filter(|entry| entry.kind.is_regular());
     let elves = regular.filter(|entry| entry.bytes.starts_with(&elf::ELFMAG));
     elves.map(|entry| Elf::parse(&entry.path, &entry.bytes)).collect()
 }
 
 /// The one architecture of all ELF files.
-pub(crate) fn architecture(elves: &[Elf]) -> Result<Architecture, DebError> {
-    let fail = |path: &str, problem: &str| DebError::Elf { path: path.to_owned(), problem: problem.to_owned() };
+///
+/// # Errors
+/// There is none, or more than one.
+pub fn architecture(elves: &[Elf]) -> Result<Architecture, PayloadError> {
+    let fail = |path: &str, problem: &str| PayloadError::Elf { path: path.to_owned(), problem: problem.to_owned() };
     let first = elves.first().ok_or_else(|| fail("the payload", "has no program in ELF form"))?;
     match elves.iter().find(|elf| elf.architecture != first.architecture) {
         Some(other) => Err(fail(&other.path, &format!("is not for the same architecture as {}", first.path))),

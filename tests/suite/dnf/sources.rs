@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The spec file against the package that is built in process: rpmbuild makes
+//! the same of it, header field by header field.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use rdna1_tests::program::{top, xtask};
+use rdna1_tests::tools::available;
+
+use super::repo;
+use crate::installed::must;
+use crate::installed::rpm::{machine, made, rpmbuild, spec_with_tree, unpack};
+
+/// Header fields that may differ, and why. Everything else is equal: files,
+/// modes, owners, kinds, sums, dates, dependencies, scriptlets, texts, changelog.
+const EXPLAINED: [(&[&str], &str); 7] = [
+    (&["Buildhost", "Rpmversion", "Platform", "Optflags"], "who built it, with what"),
+    (&["Sourcerpm"], "built in process, it comes from no source package"),
+    (
+        &["Payloaddigest", "Sha1header", "Sha256header", "Sigmd5", "Sigsize", "Archivesize"],
+        "sums and sizes of the archive itself",
+    ),
+    (&["Dirnames", "Dirindexes"], "order of a table; the paths are compared one by one"),
+    (&["Classdict", "Fileclass", "Filecolors"], "what file(1) says of each file; nothing is decided by it here"),
+    (
+        &["Dependsdict", "Filedependsn", "Filedependsx"],
+        "which file brought which dependency; the dependencies are equal",
+    ),
+    (&["Preunprog", "Postunprog", "Posttransprog"], "rpm takes /bin/sh where nothing is said"),
+];
+
+/// What else differs where the programs were compiled anew: they contain the
+/// paths of the sources, which lie elsewhere in the tarball.
+const COMPILED: [&str; 3] = ["Filedigests", "Filesizes", "Size"];
+
+/// Where the programs lie.
+const PROGRAMS: [&str; 2] = ["/usr/bin/", "/usr/lib/systemd/system-environment-generators/90-"];
+
+/// Every field of a package's header, by name.
+fn header(rpm: &Path) -> BTreeMap<String, String> {
+    let xml = must(Command::new("rpm").args(["--query", "--xml", "--package"]).arg(rpm).output());
+    let fields = xml.split("<rpmTag name=\"").skip(1);
+    fields
+        .filter_map(|field| field.split_once("\">"))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// A line for every file, sorted.
+fn files(rpm: &Path) -> Vec<String> {
+    let format = "[%{FILENAMES} %{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILEFLAGS:fflags} \
+                  %{FILEMTIMES} %{FILEDIGESTS}\n]";
+    let listing = must(Command::new("rpm").args(["--query", "--queryformat", format, "--package"]).arg(rpm).output());
+    let mut lines: Vec<String> = listing.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// Asserts that a package of rpmbuild's is the one that is built in process.
+fn compare(native: &Path, compiled: bool) {
+    let (ours, theirs) = (header(&made().rpm), header(native));
+    assert!(ours.len() > 40, "{ours:?}");
+    let explained = |name: &str| {
+        let own = compiled && COMPILED.contains(&name);
+        own || EXPLAINED.iter().any(|(names, _)| names.contains(&name))
+    };
+    let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    for name in names.into_iter().filter(|name| !explained(name)) {
+        assert_eq!(ours.get(name), theirs.get(name), "{name}");
+    }
+    let (ours, theirs) = (files(&made().rpm), files(native));
+    assert_eq!(ours.len(), theirs.len());
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        let program = compiled && PROGRAMS.iter().any(|path| ours.starts_with(path));
+        let without_sum = |line: &str| line.rsplit_once(' ').map(|(rest, _)| rest.to_owned());
+        if program {
+            assert_eq!(without_sum(ours), without_sum(theirs));
+        } else {
+            assert_eq!(ours, theirs);
+        }
+    }
+}
+
+/// From the same files; without the compiler.
+#[test]
+fn rpmbuild_makes_the_same_package_of_the_spec_file() {
+    if machine(repo).is_none() {
+        return;
+    }
+    let dir = made().dir.join("spec");
+    let tree = dir.join("tree");
+    unpack(&made().rpm, &tree);
+    compare(&rpmbuild(&dir, &spec_with_tree(&tree)), false);
+}
+
+/// From the source tarball, without network. It compiles everything three times
+/// (release, tasks, tests), so it runs where it is asked for.
+#[test]
+fn rpmbuild_builds_the_same_package_from_the_source_tarball() {
+    if std::env::var_os("RDNA1_TEST_NATIVE").is_none() {
+        println!("skipped: RDNA1_TEST_NATIVE is not set (cargo xtask test --native)");
+        return;
+    }
+    if machine(repo).is_none() || !available(&["unshare"]) {
+        return;
+    }
+    let dir = made().dir.join("native");
+    must(xtask().arg("source").arg("--out").arg(dir.join("SOURCES")).output());
+    let mut build = Command::new("unshare");
+    build.args(["--net", "rpmbuild", "-ba", "--nodeps", "--define", "_binary_payload w9.zstdio"]);
+    build.args(["--define", &format!("_topdir {}", dir.display())]).arg(top().join("rpm/rdna1-rocm-fix.spec"));
+    // As on a build machine, not as in a test of cargo's.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO")) {
+        build.env_remove(name);
+    }
+    must(build.output());
+    let package = made().rpm.file_name().expect("a package has a name");
+    compare(&dir.join("RPMS/x86_64").join(package), true);
+    assert!(dir.join(format!("SRPMS/rdna1-rocm-fix-{}-1.src.rpm", env!("CARGO_PKG_VERSION"))).exists());
+    std::fs::remove_dir_all(dir.join("BUILD")).expect("it is large, and ours");
+}
