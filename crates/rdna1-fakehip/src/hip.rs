@@ -233,7 +233,13 @@ mod tests {
     #[test]
     fn every_exported_name_is_defined() {
         let map = include_str!("../exports.map");
-        let sources = [include_str!("hip.rs"), include_str!("rocblas.rs"), include_str!("compiler.rs")].concat();
+        let sources = [
+            include_str!("hip.rs"),
+            include_str!("rocblas.rs"),
+            include_str!("compiler.rs"),
+            include_str!("random.rs"),
+        ]
+        .concat();
         let words: Vec<&str> = sources.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
         let names = map.lines().filter(|line| line.contains(';') && !line.contains('*')).flat_map(|line| {
             let line = line.trim().trim_start_matches("global:");

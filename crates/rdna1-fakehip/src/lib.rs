@@ -24,5 +24,6 @@ mod compiler;
 mod device;
 mod hip;
 mod memory;
+mod random;
 mod rocblas;
 mod trace;
