@@ -73,6 +73,13 @@ impl Setting {
     }
 }
 
+/// Variables that keep MIOpen from writing records and built kernels. A process
+/// begins with none of either, so they change no answer; writing them takes most
+/// of the time of a find step.
+pub fn without_records() -> [(String, String); 2] {
+    ["MIOPEN_DEBUG_DISABLE_FIND_DB", "MIOPEN_DISABLE_CACHE"].map(|name| (name.to_owned(), "1".to_owned()))
+}
+
 /// What MIOpen said when it did not do what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -52,6 +52,15 @@ pub fn limit(card: &Card, solver: &str, data_type: DataType) -> u64 {
     u64::try_from(share).unwrap_or(u64::MAX).min(if doubled { 2 * CAP } else { CAP })
 }
 
+/// Whether MIOpen's interface, which counts in 31 bits, can describe the
+/// tensors: one image or filter of each has to fit. The library refuses all else.
+pub fn is_countable(c: &Convolution) -> bool {
+    let elements = |channels: u64, sizes: &[u64]| sizes.iter().fold(channels, |a, &b| a.saturating_mul(b));
+    let images = [elements(c.channels, &c.input), elements(c.filters, &c.output())];
+    let filter = elements(c.channels.max(c.filters) / c.groups, &c.kernel);
+    images.into_iter().chain([filter]).all(|elements| elements <= i32::MAX as u64)
+}
+
 /// The matrix product that MIOpen offers for a convolution.
 ///
 /// # Errors
@@ -60,14 +69,11 @@ pub fn gemm(convolution: &Convolution, direction: Direction, card: &Card) -> Res
     if convolution.layout == Layout::ChannelsLast {
         return Err(WhyNot::ChannelsLast);
     }
-    let (c, direction) = convolution.ordinary(direction);
-    let per_image = |channels: u64, sizes: &[u64]| sizes.iter().fold(channels, |a, &b| a.saturating_mul(b));
-    let output = c.output();
-    let images = [per_image(c.channels, &c.input), per_image(c.filters, &output)];
-    let filter = per_image(c.channels / c.groups, &c.kernel);
-    if images.into_iter().chain([filter]).any(|elements| elements > i32::MAX as u64) {
+    if !is_countable(convolution) {
         return Err(WhyNot::TooManyElements);
     }
+    let (c, direction) = convolution.ordinary(direction);
+    let output = c.output();
     // One of these at most fits a convolution's shape; the general solver steps
     // in only where neither offers itself, so also where one is too large.
     let special = special(&c, direction, &output);

@@ -7,6 +7,7 @@
 
 mod bad;
 mod evidence;
+mod planned;
 mod proof;
 mod values;
 
@@ -60,9 +61,7 @@ fn card(target: &str) -> Card {
 }
 
 impl World {
-    /// The variables of a profile of the real policy, and what makes a find
-    /// step quick: MIOpen's own databases would only slow it down, as each
-    /// process begins without one.
+    /// The variables of a profile of the real policy.
     fn variables(&self, profile: &str, mode: Option<FindMode>) -> Vec<(String, String)> {
         let profile = self.policy.profile(profile).expect("the policy has it");
         let mut variables = switches::variables(profile);
@@ -70,7 +69,7 @@ impl World {
             variables.retain(|(name, _)| name != "MIOPEN_FIND_MODE");
             variables.push(("MIOPEN_FIND_MODE".into(), mode.number().to_string()));
         }
-        variables.extend(quick());
+        variables.extend(query::without_records());
         variables
     }
 
@@ -86,13 +85,9 @@ impl World {
     }
 }
 
-fn quick() -> Vec<(String, String)> {
-    ["MIOPEN_DEBUG_DISABLE_FIND_DB", "MIOPEN_DISABLE_CACHE"].map(|name| (name.into(), "1".into())).to_vec()
-}
-
 fn set(variables: &[(&str, &str)]) -> Vec<(String, String)> {
     let own = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    own.chain(quick()).collect()
+    own.chain(query::without_records()).collect()
 }
 
 /// How often each family was named.
