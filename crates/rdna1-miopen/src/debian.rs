@@ -25,7 +25,8 @@ const WANTED: [&str; 3] = ["libmiopen1", "libamdhip64-6", "libhsa-runtime64-1"];
 
 /// Beginnings of the names of packages that MIOpen does without here: what is
 /// simulated, the compilers, and what only they need.
-const LEFT_OUT: [&str; 10] = [
+const LEFT_OUT: [&str; 11] = [
+    "libc-gconv",
     "librocblas",
     "libamdhip64",
     "libhiprtc",
@@ -52,9 +53,15 @@ pub fn unpacked(cache: Option<&Path>, target: &Path) -> Result<PathBuf, Error> {
     fs::create_dir_all(&base).map_err(io("cannot make", &base))?;
     // The loader is given paths from here, whatever its directory is.
     let base = fs::canonicalize(&base).map_err(io("cannot find", &base))?;
+    // Fetched once; without this directory it is fetched again.
+    let fetched = base.join("fetched");
     let (packages, sums) = match cache {
         Some(folder) => checked(folder)?,
         None => {
+            let known = fs::read_to_string(&fetched).map(PathBuf::from);
+            if let Some(root) = known.ok().filter(|root| root.exists()) {
+                return Ok(root);
+            }
             let folder = download(&base)?;
             let packages = packages_in(&folder)?;
             let sums = sums_of(&packages)?;
@@ -66,8 +73,14 @@ pub fn unpacked(cache: Option<&Path>, target: &Path) -> Result<PathBuf, Error> {
         key
     });
     let root = base.join(key);
+    let note = |root: PathBuf| {
+        if cache.is_none() {
+            fs::write(&fetched, root.as_os_str().as_encoded_bytes()).map_err(io("cannot write", &fetched))?;
+        }
+        Ok(root)
+    };
     if root.exists() {
-        return Ok(root);
+        return note(root);
     }
     // Made beside its place, so that what is there is whole.
     let partial = tempfile::tempdir_in(&base).map_err(io("cannot make a directory in", &base))?;
@@ -86,7 +99,7 @@ pub fn unpacked(cache: Option<&Path>, target: &Path) -> Result<PathBuf, Error> {
             return Err(io("cannot make", &root)(error));
         }
     }
-    Ok(root)
+    note(root)
 }
 
 /// The packages that a directory was unpacked from, with their versions.
