@@ -44,6 +44,8 @@ impl Library {
     /// If there is none, if the file is something else, or if it needs more
     /// of HIP than is simulated.
     pub fn open(dir: &Path) -> Result<Self, Error> {
+        // The process that loads it works in another directory.
+        let dir = &fs::canonicalize(dir).map_err(io("cannot find", dir))?;
         let found = PLACES.iter().find_map(|place| in_directory(&dir.join(place)));
         let path = found.ok_or_else(|| Error::NoLibrary {
             dir: dir.to_owned(),

@@ -91,7 +91,10 @@ fn wrong_questions() {
     let empty = Subject::Commands { file: "log".into(), text: "nothing".into() };
     assert!(wrong(&options(empty)).starts_with("log: "));
     let nowhere = Options { miopen: Some("/nonexistent".into()), ..options(Subject::Suite) };
-    assert!(wrong(&nowhere).contains("no libMIOpen"));
+    assert!(wrong(&nowhere).contains("cannot find /nonexistent"));
+    let empty = assert_fs::TempDir::new().expect("a temporary directory");
+    let nothing = Options { miopen: Some(empty.path().into()), ..options(Subject::Suite) };
+    assert!(wrong(&nothing).contains("there is no libMIOpen"));
 }
 
 /// A model's plan from the rules takes well under the 100 ms that are promised,

@@ -272,3 +272,28 @@ fn implicit_gemm_needs_the_override() {
         assert_eq!(served > 0, card(target).target.has_implicit_gemm());
     });
 }
+
+/// For comparison: what MIOpen would do by itself. Everything is served, and
+/// by kernels that no profile of ours lets in.
+#[test]
+fn without_any_variable() {
+    on_each_target(|world, target| {
+        let question = Question { offers: false, ..Question::everything() };
+        let suite = for_implicit_gemm(world, target);
+        for mode in [FindMode::DynamicHybrid, FindMode::Normal] {
+            let number = mode.number().to_string();
+            let mut unserved = 0;
+            let variables = set(&[("MIOPEN_FIND_MODE", &number)]);
+            let families = each_of(world, target, &suite, variables, &question, |case| {
+                unserved += usize::from(case.2.algorithms().next().is_none());
+            });
+            report(&format!(
+                "stock {target} {mode:?}: {unserved} of {} unserved; {}",
+                3 * suite.len(),
+                tally(&families)
+            ));
+            assert_eq!(unserved, 0);
+            assert!(families.contains(&Algorithm::Direct));
+        }
+    });
+}
