@@ -4,3 +4,4 @@
 pub mod container;
 pub mod program;
 pub mod tools;
+pub mod tree;

@@ -1,3 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tests across crates and against real components, one module per subject.
+
+mod boot;
+mod cases;
+mod cli;
+mod debian;
+mod detect;
+mod installed;
 mod miopen;
+mod render;
+mod schema;

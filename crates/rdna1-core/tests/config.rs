@@ -201,7 +201,7 @@ fn an_unreadable_file_is_an_error() {
 
     let machine = machine(&[(FILE, "profile: stock\n")]);
     let file = machine.child(FILE.trim_start_matches('/'));
-    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0)).expect("chmod");
+    std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o000)).expect("chmod");
     // root reads everything; then there is nothing to see here.
     if std::fs::read(file.path()).is_err() {
         let error = Config::read(&Root::new(machine.path()), &policy()).expect_err("no permission");

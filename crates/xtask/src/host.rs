@@ -9,20 +9,28 @@ use anyhow::{Context, bail};
 /// Debian packages whose programs the build and the tests use.
 pub const PACKAGES: &[&str] = &[
     "apt-utils",
+    "bash",
     "busybox",
+    "csh",
+    "dash",
+    "docker.io",
     "dpkg-dev",
     "fish",
     "gpg",
     "mmdebstrap",
     "pci.ids",
     "pciutils",
+    "podman",
+    "python3-dotenv",
     "python3-jsonschema",
     "python3-venv",
     "shellcheck",
     "systemd",
     "systemd-container",
     "tcsh",
+    "time",
     "udev",
+    "util-linux",
     "zsh",
 ];
 
@@ -64,10 +72,12 @@ pub fn install_packages() -> anyhow::Result<()> {
     }
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
-        run_tool(command.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-o", "Dpkg::Use-Pty=0"]).args(arguments))
+        run_tool(
+            command.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-o", "Dpkg::Use-Pty=0"]).args(arguments),
+        )
     };
-    let result = apt(&["update"])
-        .and_then(|()| apt(&[&["install", "--yes", "--no-install-recommends"], &missing[..]].concat()));
+    let result =
+        apt(&["update"]).and_then(|()| apt(&[&["install", "--yes", "--no-install-recommends"], &missing[..]].concat()));
     if result.is_err() {
         eprintln!("cannot install {}; as root: apt-get install {}", missing.join(", "), missing.join(" "));
     }
