@@ -502,3 +502,45 @@ fn numbers<const N: usize>(text: &str) -> Option<[u64; N]> {
     let numbers: Option<Vec<u64>> = text.split(':').map(|number| number.parse().ok()).collect();
     numbers?.try_into().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &[&str]) -> Reader<'static> {
+        let question: &'static Question = Box::leak(Box::new(Question::everything()));
+        let mut reader = Reader::new(question);
+        for line in lines {
+            reader.read(line);
+        }
+        reader
+    }
+
+    #[test]
+    fn answers_in_the_query_programs_language() {
+        let lines = ["V\t3.4.0", "N\t91\tGemmFwdRest", "R\tF\t0\t1\t0\t91:0:72\t0\t72\t0\t0:72", "D\tB\tcall\t3"];
+        let reader = read(&lines);
+        assert_eq!((reader.version.as_str(), reader.damaged), ("3.4.0", None));
+        let offer = reader.answers[0].first().expect("an offer");
+        assert_eq!((&*offer.solver, offer.algorithm, offer.workspace), ("GemmFwdRest", Algorithm::Gemm, 72));
+        assert!(reader.answers[0].finds(Algorithm::Gemm));
+        assert_eq!(reader.answers[1].direction, Direction::BackwardData);
+        assert_eq!(reader.answers[1].workspace, Some(Err(Status::Description(3))));
+    }
+
+    #[test]
+    fn what_was_not_asked_is_nothing_and_errors_are_errors() {
+        let reader = read(&["R\tF\t-\t-\t-\t-\t0\t72\t7\t", "R\tB\t6\t0\t6\t\t0\t72\tno-memory\t"]);
+        assert_eq!((&reader.answers[0].offers, &reader.answers[0].found), (&None, &Some(Err(Status::Miopen(7)))));
+        assert_eq!(reader.answers[1].offers, Some(Err(Status::Miopen(6))));
+        assert_eq!(reader.answers[1].found, Some(Err(Status::OutOfMemory)));
+    }
+
+    #[test]
+    fn damaged_lines_are_noticed() {
+        for line in ["", "X", "R\tF", "R\tF\t0\t1\t0\t91:0:72\t0\t72\t0\t0:72", "N\tx\ty", "R\tF\t0\tx\t0\t\t0\t0\t0\t"]
+        {
+            assert!(read(&[line]).damaged.is_some(), "{line:?}");
+        }
+    }
+}

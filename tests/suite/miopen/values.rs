@@ -39,6 +39,7 @@ fn reaction(world: &World, target: &str, (name, value): (&str, &str)) -> Reactio
         }
     }
     variables.push(("MIOPEN_FIND_MODE".into(), "1".into()));
+    variables.extend(query::without_records().into_iter().filter(|(other, _)| other != name));
     let setting = Setting::new(card(target), variables);
     let shapes = shapes(world);
     let answers = match query::ask(&world.runtime, &world.library, &setting, &shapes, &Question::everything()) {
