@@ -13,6 +13,7 @@ mod values;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rdna1_core::policy::Policy;
 use rdna1_miopen::query::{self, Algorithm, Answers, Question, Setting};
@@ -80,7 +81,8 @@ impl World {
         convolutions: impl IntoIterator<Item = &'a Convolution>,
         question: &Question,
     ) -> Answers {
-        let setting = Setting::new(card(target), variables);
+        // Generous: these tests run beside others, on small machines too.
+        let setting = Setting { limit: Duration::from_secs(300), ..Setting::new(card(target), variables) };
         query::ask(&self.runtime, &self.library, &setting, convolutions, question).expect("MIOpen answers")
     }
 }
