@@ -8,5 +8,6 @@ mod debian;
 mod detect;
 mod installed;
 mod miopen;
+mod nix;
 mod render;
 mod schema;

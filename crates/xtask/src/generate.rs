@@ -22,7 +22,7 @@ pub struct Args {
 }
 
 /// Directories in which every file is generated.
-const OWNED: [&str; 2] = ["debian", "docs/schema"];
+const OWNED: [&str; 3] = ["debian", "docs/schema", "nix"];
 
 /// What debhelper leaves in `debian/` when someone builds there.
 const LEFT_BY_BUILDS: [&str; 6] = [
@@ -67,6 +67,9 @@ fn wanted(top: &Path) -> anyhow::Result<BTreeMap<String, Generated>> {
     for (path, file) in rdna1_deb::sources::debian(kit.inputs(Layout::Deb))? {
         let generated = Generated { executable: file.mode & 0o100 != 0, bytes: file.text.into_bytes() };
         wanted.insert(format!("debian/{path}"), generated);
+    }
+    for (path, text) in rdna1_nix::sources(kit.inputs(Layout::Nix))? {
+        wanted.insert(path.to_owned(), Generated { executable: false, bytes: text.into_bytes() });
     }
     for (name, schema) in artifacts::schemas() {
         let generated = Generated { executable: false, bytes: artifacts::pretty(&schema)?.into_bytes() };
