@@ -8,6 +8,7 @@ mod debian;
 mod detect;
 mod dnf;
 mod installed;
+mod miopen;
 mod nix;
 mod render;
 mod schema;
