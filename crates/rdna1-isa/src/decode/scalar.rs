@@ -44,6 +44,8 @@ impl Inst {
     pub fn vector_memory_reads(&self) -> Regs {
         let w1 = self.w1;
         let own = match self.format {
+            // buffer_gl0_inv, buffer_gl1_inv: fields without a meaning.
+            Format::Mubuf if matches!(self.op, 0x71 | 0x72) => 0,
             Format::Mubuf | Format::Mtbuf => {
                 let to_lds = self.format == Format::Mubuf && self.w0 & 1 << 16 != 0;
                 regs((w1 >> 16 & 0x1f) * 4, 4) | regs(w1 >> 24, 1) | if to_lds { regs(M0, 1) } else { 0 }
