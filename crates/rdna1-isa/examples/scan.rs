@@ -19,8 +19,11 @@ fn main() {
         println!("code for {}: {} objects, {} bytes", code.target, code.objects, code.bytes);
         for family in &code.families {
             let counts = &family.counts;
-            let rules: Vec<String> =
-                counts.rules.iter().map(|(rule, n)| format!("{} {}/{}", rule.info().id, n.functions, n.sites)).collect();
+            let rules: Vec<String> = counts
+                .rules
+                .iter()
+                .map(|(rule, n)| format!("{} {}/{}", rule.info().id, n.functions, n.sites))
+                .collect();
             println!(
                 "  {:22} {:24} {:6} functions: {} illegal, {} hazardous, {} unclear, {} clean; {} unresolved; {}",
                 family.data_type,

@@ -15,10 +15,11 @@ pub use origin::{Origin, origin};
 use crate::decode::{self, Flow, Format, Inst, Wave};
 use crate::rules::{RULES, Rule};
 use crate::target::Target;
-use state::{State, Transfer};
+use state::{Overlook, State, Transfer};
 
-/// Mitigations to be treated as if they were not there: to find out where a
-/// compiler put them, and whether it put them where a hazard is.
+/// Mitigations to be overlooked: the instruction behind one is judged as if it
+/// were not there, those that follow as if it were. That tells whether a compiler
+/// put them where a hazard is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ignore {
     /// `s_waitcnt_depctr` with vm_vsrc(0).
@@ -29,6 +30,8 @@ pub struct Ignore {
     pub null_move: bool,
     /// `s_waitcnt_vscnt null, 0`.
     pub vscnt: bool,
+    /// Overlook them for all that follows, not only for the instruction behind.
+    pub throughout: bool,
 }
 
 /// What code is judged by.
@@ -156,9 +159,15 @@ impl Analyser {
         let mut analysis = Analysis::default();
         self.decode(code, &mut analysis);
         self.find_leaders(code);
-        self.make_blocks(code, wave, question.ignore, &mut analysis);
-        self.spread();
-        self.report(code, wave, question, &mut analysis, &mut sink);
+        if Overlook::is_needed(question.ignore) {
+            self.make_blocks::<true>(code, wave, question.ignore, &mut analysis);
+            self.spread();
+            self.report::<true>(code, wave, question, &mut analysis, &mut sink);
+        } else {
+            self.make_blocks::<false>(code, wave, question.ignore, &mut analysis);
+            self.spread();
+            self.report::<false>(code, wave, question, &mut analysis, &mut sink);
+        }
         analysis
     }
 
@@ -224,14 +233,15 @@ impl Analyser {
         self.insts.binary_search_by_key(&word, |at| at.word).ok().map(|found| found as u32)
     }
 
-    fn make_blocks(&mut self, code: &[u8], wave: Wave, ignore: Ignore, analysis: &mut Analysis) {
+    fn make_blocks<const OVERLOOK: bool>(&mut self, code: &[u8], wave: Wave, ignore: Ignore, analysis: &mut Analysis) {
         self.blocks.clear();
         for (number, &first) in self.leaders.iter().enumerate() {
             let end = self.leaders.get(number + 1).copied().unwrap_or(self.insts.len() as u32);
             let mut state = State::default();
             let mut transfer = Transfer::default();
+            let mut overlook = Overlook::new(ignore);
             for at in &self.insts[first as usize..end as usize] {
-                state.step(&at.inst(code), wave, ignore, &mut transfer, &mut Ignored);
+                state.step::<OVERLOOK>(&at.inst(code), wave, &mut overlook, &mut transfer, &mut Ignored);
             }
             let last = end as usize - 1;
             let inst = self.insts[last].inst(code);
@@ -279,7 +289,7 @@ impl Analyser {
         }
     }
 
-    fn report(
+    fn report<const OVERLOOK: bool>(
         &self,
         code: &[u8],
         wave: Wave,
@@ -295,6 +305,7 @@ impl Analyser {
         let mut unused = Transfer::default();
         for block in &self.blocks {
             let mut state = block.before;
+            let mut overlook = Overlook::new(question.ignore);
             let insts = &self.insts[block.first as usize..block.end as usize];
             for (index, at) in insts.iter().enumerate() {
                 let inst = at.inst(code);
@@ -310,7 +321,7 @@ impl Analyser {
                 }
                 if bugs {
                     single(&inst, &insts[index + 1..], code, &mut found);
-                    state.step(&inst, wave, question.ignore, &mut unused, &mut found);
+                    state.step::<OVERLOOK>(&inst, wave, &mut overlook, &mut unused, &mut found);
                 }
             }
         }

@@ -4,8 +4,8 @@
 
 use std::collections::HashSet;
 
-use super::state::{State, Transfer};
-use super::{Analyser, Ignore, Site};
+use super::state::{Overlook, State, Transfer};
+use super::{Analyser, Site};
 use crate::decode::{Inst, Wave};
 use crate::rules::Rule;
 
@@ -79,19 +79,18 @@ fn replays(path: &[Inst], site: &Inst, wave: Wave, rule: Rule) -> bool {
     let mut state = State::default();
     let mut seen = Seen(rule, false);
     let mut unused = Transfer::default();
+    let mut overlook = Overlook::default();
     for inst in path {
-        state.step(inst, wave, Ignore::default(), &mut unused, &mut Seen(rule, false));
+        state.step::<false>(inst, wave, &mut overlook, &mut unused, &mut Seen(rule, false));
     }
-    state.step(site, wave, Ignore::default(), &mut unused, &mut seen);
+    state.step::<false>(site, wave, &mut overlook, &mut unused, &mut seen);
     seen.1
 }
 
 /// The instructions that can come directly before one.
 fn before(analyser: &Analyser, predecessors: &[Vec<u32>], index: u32) -> Vec<u32> {
     match analyser.blocks.binary_search_by_key(&index, |block| block.first) {
-        Ok(block) => {
-            predecessors[block].iter().map(|&number| analyser.blocks[number as usize].end - 1).collect()
-        }
+        Ok(block) => predecessors[block].iter().map(|&number| analyser.blocks[number as usize].end - 1).collect(),
         Err(_) => index.checked_sub(1).into_iter().collect(),
     }
 }

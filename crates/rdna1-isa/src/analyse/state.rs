@@ -3,8 +3,8 @@
 //! changes it.
 
 use super::{Found, Ignore};
-use crate::decode::{Inst, Regs, Wave};
 use crate::decode::{Flow, Format};
+use crate::decode::{Inst, Regs, Wave};
 use crate::rules::Rule;
 
 /// What may be pending, over all paths to a place.
@@ -34,6 +34,26 @@ const MEMORY_BRANCH: u8 = 32;
 const NSA: u8 = 64;
 const SIDES: u8 = LDS | MEMORY | LDS_BRANCH | MEMORY_BRANCH;
 
+/// Mitigations to be overlooked, and what the last of them ended: the instruction
+/// that it protects still sees that.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Overlook {
+    what: Ignore,
+    ended: State,
+}
+
+impl Overlook {
+    /// Whether there is anything to overlook; [`State::step`] is compiled for both
+    /// cases, as nearly all of its calls have nothing.
+    pub(super) fn is_needed(what: Ignore) -> bool {
+        what != Ignore::default()
+    }
+
+    pub(super) fn new(what: Ignore) -> Self {
+        Self { what, ended: State::default() }
+    }
+}
+
 /// What a block does to a state: it drops part of it and adds something.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Transfer {
@@ -61,20 +81,28 @@ impl State {
 
     /// Applies an instruction; reports what it runs into.
     #[inline]
-    pub(super) fn step(&mut self, inst: &Inst, wave: Wave, ignore: Ignore, transfer: &mut Transfer, found: &mut impl Found) {
+    pub(super) fn step<const OVERLOOK: bool>(
+        &mut self,
+        inst: &Inst,
+        wave: Wave,
+        overlook: &mut Overlook,
+        transfer: &mut Transfer,
+        found: &mut impl Found,
+    ) {
         let format = inst.format;
+        let ended = if OVERLOOK { std::mem::take(&mut overlook.ended) } else { State::default() };
         let was_nsa = self.flags & NSA != 0;
         self.flags &= !NSA;
         transfer.ends |= NSA;
         if format.is_valu() {
-            self.vector_alu(inst, wave, transfer, found);
+            self.vector_alu(inst, wave, &ended, transfer, found);
         } else if format.is_salu() {
-            if inst.scalar_destination() & self.vector_reads != 0 {
+            if inst.scalar_destination() & (self.vector_reads | ended.vector_reads) != 0 {
                 found.hit(Rule::VmemScalarWrite);
             }
-            self.scalar_alu(inst, ignore, transfer);
+            self.scalar_alu(inst, overlook, &ended, transfer);
         } else if format == Format::Smem {
-            if inst.scalar_destination() & self.vector_reads != 0 {
+            if inst.scalar_destination() & (self.vector_reads | ended.vector_reads) != 0 {
                 found.hit(Rule::VmemScalarWrite);
             }
             self.scalar_reads |= inst.scalar_memory_reads();
@@ -85,21 +113,21 @@ impl State {
             if was_nsa && matches!(format, Format::Mubuf | Format::Mtbuf) && inst.w0 & 6 != 0 {
                 found.hit(Rule::NsaVmem);
             }
-            self.vector_memory(inst, transfer, found);
+            self.vector_memory(inst, &ended, transfer, found);
         }
     }
 
     #[inline]
-    fn vector_alu(&mut self, inst: &Inst, wave: Wave, transfer: &mut Transfer, found: &mut impl Found) {
+    fn vector_alu(&mut self, inst: &Inst, wave: Wave, ended: &Self, transfer: &mut Transfer, found: &mut impl Found) {
         let cmpx = inst.is_cmpx();
         let writes = inst.vector_alu_scalar_writes(wave);
-        if cmpx && self.flags & EXEC_READ != 0 {
+        if cmpx && (self.flags | ended.flags) & EXEC_READ != 0 {
             found.hit(Rule::CmpxExecWar);
         }
         if self.flags & CMPX != 0 && inst.is_permlane() {
             found.hit(Rule::CmpxPermlane);
         }
-        if writes & self.scalar_reads != 0 {
+        if writes & (self.scalar_reads | ended.scalar_reads) != 0 {
             found.hit(Rule::SmemVectorWrite);
         }
         self.vector_reads = 0;
@@ -115,7 +143,7 @@ impl State {
     }
 
     #[inline]
-    fn scalar_alu(&mut self, inst: &Inst, ignore: Ignore, transfer: &mut Transfer) {
+    fn scalar_alu(&mut self, inst: &Inst, overlook: &mut Overlook, ended: &Self, transfer: &mut Transfer) {
         let imm = inst.simm16();
         // Field SDST of s_waitcnt_*cnt: only with NULL is the constant the whole count.
         let waits_for_zero = imm == 0 && inst.w0 >> 16 & 0x7f == 125;
@@ -131,18 +159,35 @@ impl State {
             }
             // s_waitcnt_depctr; bits 2 to 4 are vm_vsrc, bit 0 sa_sdst.
             (Format::Sopp, 0x23) => {
-                if imm & 0x1c == 0 && !ignore.vm_vsrc {
-                    self.end_vector_reads(transfer);
+                overlook.ended = *ended;
+                if imm & 0x1c == 0 {
+                    if overlook.what.vm_vsrc {
+                        overlook.ended.vector_reads |= self.vector_reads;
+                    }
+                    if !(overlook.what.vm_vsrc && overlook.what.throughout) {
+                        self.end_vector_reads(transfer);
+                    }
                 }
-                if imm & 1 == 0 && !ignore.sa_sdst {
-                    self.end(EXEC_READ, transfer);
+                if imm & 1 == 0 {
+                    if overlook.what.sa_sdst {
+                        overlook.ended.flags |= self.flags & EXEC_READ;
+                    }
+                    if !(overlook.what.sa_sdst && overlook.what.throughout) {
+                        self.end(EXEC_READ, transfer);
+                    }
                 }
             }
             (Format::Sopp, _) => {}
             // s_version and the waits for other counters do not touch scalar reads.
             (Format::Sopk, 0x17) => {
-                if waits_for_zero && !ignore.vscnt {
-                    self.end(SIDES, transfer);
+                overlook.ended = *ended;
+                if waits_for_zero {
+                    if overlook.what.vscnt {
+                        overlook.ended.flags |= self.flags & SIDES;
+                    }
+                    if !(overlook.what.vscnt && overlook.what.throughout) {
+                        self.end(SIDES, transfer);
+                    }
                 }
             }
             (Format::Sopk, 0x01 | 0x18 | 0x19) => {}
@@ -152,7 +197,15 @@ impl State {
                 }
             }
             // s_mov_b32 null, 0
-            (Format::Sop1, 0x03) if ignore.null_move && inst.w0 == 0xbefd_0380 => {}
+            (Format::Sop1, 0x03) if inst.w0 == 0xbefd_0380 => {
+                overlook.ended = *ended;
+                if overlook.what.null_move {
+                    overlook.ended.scalar_reads |= self.scalar_reads;
+                }
+                if !(overlook.what.null_move && overlook.what.throughout) {
+                    self.end_scalar_reads(transfer);
+                }
+            }
             _ => self.end_scalar_reads(transfer),
         }
         if inst.reads_exec() {
@@ -165,7 +218,7 @@ impl State {
     }
 
     #[inline]
-    fn vector_memory(&mut self, inst: &Inst, transfer: &mut Transfer, found: &mut impl Found) {
+    fn vector_memory(&mut self, inst: &Inst, ended: &Self, transfer: &mut Transfer, found: &mut impl Found) {
         self.vector_reads |= inst.vector_memory_reads();
         self.flags |= EXEC_READ;
         // Plain FLAT is neither side, as in LLVM.
@@ -174,7 +227,7 @@ impl State {
             Format::Flat => return,
             _ => (MEMORY, LDS_BRANCH),
         };
-        if self.flags & other_side != 0 {
+        if (self.flags | ended.flags) & other_side != 0 {
             found.hit(Rule::LdsBranchVmem);
         }
         self.end(SIDES, transfer);

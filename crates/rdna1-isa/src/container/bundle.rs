@@ -25,10 +25,7 @@ pub(super) struct Entry {
 }
 
 /// The table of a bundle, taken from a source of bytes in order.
-pub(super) fn table(
-    offset: u64,
-    mut next: impl FnMut(usize) -> Result<Vec<u8>, Error>,
-) -> Result<Vec<Entry>, Error> {
+pub(super) fn table(offset: u64, mut next: impl FnMut(usize) -> Result<Vec<u8>, Error>) -> Result<Vec<Entry>, Error> {
     let broken = |what| Error::Bundle { offset, what };
     if next(MAGIC.len())? != MAGIC {
         return Err(broken("it does not start as one"));

@@ -113,13 +113,7 @@ fn one(input: &Input, path: &Path, visit: &mut dyn Visit) -> Result<(), Error> {
 }
 
 /// A code object at a place of the input. `name` is what the bundle calls its target.
-fn code_object(
-    input: &Input,
-    offset: u64,
-    size: u64,
-    name: Option<&str>,
-    visit: &mut dyn Visit,
-) -> Result<(), Error> {
+fn code_object(input: &Input, offset: u64, size: u64, name: Option<&str>, visit: &mut dyn Visit) -> Result<(), Error> {
     let start = input.read("a code object", offset, size.min(64))?;
     let target = object::target(&start).filter(|_| object::is_code_object(&start));
     match (name.map(target_name), target) {

@@ -3,10 +3,10 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use object::Endianness;
 use object::elf::FileHeader64;
 use object::read::ReadCache;
 use object::read::elf::{FileHeader, SectionHeader};
-use object::Endianness;
 
 use super::{Error, Input};
 

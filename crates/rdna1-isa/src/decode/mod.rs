@@ -341,8 +341,8 @@ mod tests {
             (&[0x7da4_0501], Format::Vopc, 0xd2, 1),           // v_cmpx_eq_u32
             (&[0xd4d2_007e, 0x0002_0501], Format::Vop3, 0xd2, 2),
             (&[0xd54b_0000, 0x03fc_02ff, 5], Format::Vop3, 0x14b, 3), // v_fma_f32 with literals
-            (&[0xbe84_1f00], Format::Sop1, 0x1f, 1),           // s_getpc_b64
-            (&[0x8124_84ff, 0x1e68], Format::Sop2, 2, 2),      // s_add_i32 with literal
+            (&[0xbe84_1f00], Format::Sop1, 0x1f, 1),                  // s_getpc_b64
+            (&[0x8124_84ff, 0x1e68], Format::Sop2, 2, 2),             // s_add_i32 with literal
             (&[0xbf06_8005], Format::Sopc, 6, 1),
             (&[0xbf06_ff05, 7], Format::Sopc, 6, 2),
             (&[0xba80_f801, 5], Format::Sopk, 0x15, 2), // s_setreg_imm32_b32

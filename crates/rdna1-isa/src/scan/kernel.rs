@@ -137,10 +137,8 @@ impl Visit for Finder<'_> {
             sites.sort_unstable();
             let shown = spread(&sites, self.max_hits);
             let base = function.address;
-            let hits = shown
-                .into_iter()
-                .map(|site| hit(&self.analyser, code, wave, object.target, base, site))
-                .collect();
+            let hits =
+                shown.into_iter().map(|site| hit(&self.analyser, code, wave, object.target, base, site)).collect();
             self.found.push(KernelView {
                 path: self.path.clone(),
                 target: object.target,

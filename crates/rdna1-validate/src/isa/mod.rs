@@ -117,11 +117,7 @@ fn in_detail(args: &Args, options: &Options, paths: &[PathBuf], name: &str) -> a
     let (views, problems) = kernels(paths, options, name, args.places, MAX_KERNELS);
     let say = |problem: &Problem| format!("{}: {}\n", problem.path.display(), problem.error);
     let mut stderr: String = problems.iter().map(say).collect();
-    anyhow::ensure!(
-        !views.is_empty() || problems.is_empty(),
-        "no kernel could be looked at\n{}",
-        stderr.trim_end()
-    );
+    anyhow::ensure!(!views.is_empty() || problems.is_empty(), "no kernel could be looked at\n{}", stderr.trim_end());
     if views.is_empty() {
         stderr += &format!("no kernel has `{name}` in its name\n");
     }

@@ -4,9 +4,9 @@
 use std::fmt::Write;
 
 use anstyle::{AnsiColor, Style};
-use rdna1_isa::scan::{CodeReport, Counts, FamilyReport, KernelView, Report};
 use rdna1_isa::Target;
 use rdna1_isa::rules::{Certainty, Severity};
+use rdna1_isa::scan::{CodeReport, Counts, FamilyReport, KernelView, Report};
 
 const TITLE: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -233,7 +233,8 @@ pub(super) fn kernels(views: &[KernelView]) -> String {
             out.push('\n');
             for line in &hit.listing {
                 let words: Vec<String> = line.words.iter().map(|word| format!("{word:08x}")).collect();
-                let mut text = format!("  {} {:#010x}  {:26}  {}", line.mark, line.address, words.join(" "), line.mnemonic);
+                let mut text =
+                    format!("  {} {:#010x}  {:26}  {}", line.mark, line.address, words.join(" "), line.mnemonic);
                 for (label, registers) in [("reads", &line.reads), ("writes", &line.writes)] {
                     if !registers.is_empty() {
                         let _ = write!(text, "  {label} {registers}");
