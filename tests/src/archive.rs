@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::program::top;
 use crate::tools;
@@ -25,10 +26,10 @@ pub fn unpacked(release: &str, package: &str) -> Option<PathBuf> {
     }
     let dir = top().join("target/debian-packages").join(release);
     let done = dir.join(package);
-    // Two test programs may run at once; the first one fetches.
+    // Tests run at once; the first one fetches.
+    static FETCHING: Mutex<()> = Mutex::new(());
+    let _lock = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
     std::fs::create_dir_all(&dir).expect("target is writable");
-    let lock = std::fs::File::create(dir.join("lock")).expect("target is writable");
-    lock.lock().expect("files can be locked");
     if done.is_dir() {
         return Some(done);
     }

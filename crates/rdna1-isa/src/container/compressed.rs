@@ -61,23 +61,27 @@ fn header(input: &Input, offset: u64) -> Result<Header, Error> {
     }
 }
 
-/// The end of the bundle as far as the header tells, then its entries: `wanted`
-/// chooses, `visit` gets the bytes. One pass; no more is held than one entry.
+/// Where a bundle ends, by its header.
+pub(super) fn end(input: &Input, offset: u64) -> Option<u64> {
+    header(input, offset).ok()?.size.map(|size| offset + size)
+}
+
+/// Reads the entries of a bundle: `wanted` chooses, `visit` gets the bytes. One
+/// pass; no more is held than one entry. Returns where the bundle ends.
 pub(super) fn read(
     input: &Input,
     offset: u64,
     wanted: &mut dyn FnMut(&Entry) -> bool,
     visit: &mut dyn FnMut(&Entry, Vec<u8>),
-) -> Result<Option<u64>, Error> {
+) -> Result<u64, Error> {
     let header = header(input, offset)?;
-    let end = header.size.map(|size| offset + size);
     let size = header.size.map_or(u64::MAX, |size| size - header.data);
-    let compressed = input.reader(offset + header.data, size);
+    let mut compressed = input.reader(offset + header.data, size);
     let broken = |error: &dyn std::fmt::Display| Error::Compressed { offset, what: error.to_string() };
     let stream: Box<dyn Read + '_> = if header.zstd {
-        Box::new(ruzstd::decoding::StreamingDecoder::new(compressed).map_err(|error| broken(&error))?)
+        Box::new(ruzstd::decoding::StreamingDecoder::new(&mut compressed).map_err(|error| broken(&error))?)
     } else {
-        Box::new(flate2::read::ZlibDecoder::new(compressed))
+        Box::new(flate2::read::ZlibDecoder::new(&mut compressed))
     };
     let mut stream = stream.take(header.uncompressed);
     let mut at = 0_u64;
@@ -108,5 +112,12 @@ pub(super) fn read(
         at = entry.offset + entry.size;
         visit(&entry, bytes);
     }
-    Ok(end)
+    if let Some(size) = header.size {
+        return Ok(offset + size);
+    }
+    // Version 1: where the stream ends, or a little behind it, as decoders read ahead;
+    // no further bundle begins there, as bundles are aligned.
+    std::io::copy(&mut stream, &mut std::io::sink()).map_err(|error| broken(&error))?;
+    drop(stream);
+    Ok(compressed.position())
 }

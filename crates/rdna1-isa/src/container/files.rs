@@ -151,7 +151,8 @@ fn bundles(input: &Input, from: u64, to: u64, path: &Path, visit: &mut dyn Visit
             Ok(end) => end.max(offset + 1),
             Err(error) => {
                 visit.problem(Problem { path: path.to_owned(), error });
-                offset + 1
+                let end = if is_compressed { compressed::end(input, offset) } else { None };
+                end.unwrap_or(offset).max(offset + 1)
             }
         };
     }
@@ -201,8 +202,7 @@ fn compressed_bundle(input: &Input, offset: u64, visit: &mut dyn Visit) -> Resul
     if !objects.is_empty() {
         return Err(Error::Compressed { offset, what: "an entry is no code object".to_owned() });
     }
-    // Version 1 does not say where it ends; searching goes on behind its header.
-    Ok(end.unwrap_or(offset + compressed::MAGIC.len() as u64))
+    Ok(end)
 }
 
 /// The next place at which a bundle starts, and whether it is a compressed one.

@@ -89,6 +89,13 @@ impl Input {
     }
 }
 
+impl Reader<'_> {
+    /// Where the next byte comes from.
+    pub(super) fn position(&self) -> u64 {
+        self.offset - (self.buffer.len() - self.used) as u64
+    }
+}
+
 /// How much a [`Reader`] reads at once.
 const CHUNK: u64 = 1 << 18;
 
