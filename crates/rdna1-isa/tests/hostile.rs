@@ -13,11 +13,14 @@ use rdna1_isa::container::{CodeObject, Problem, Visit, walk};
 use rdna1_isa::decode::{self, Wave};
 use rdna1_isa::{Options, Target, scan};
 
+/// Name, kind, flags, offset, size, link, info, size of an entry.
+type Section = (u32, u32, u64, u64, u64, u32, u32, u64);
+
 /// A code object with one kernel, made by hand: ELF header, code, kernel
 /// descriptor, symbols and their names, section names, section table.
 fn code_object(flags: u32, code: &[u32]) -> Vec<u8> {
     let mut file = vec![0; 64];
-    let mut sections: Vec<(u32, u32, u64, u64, u64, u32, u32, u64)> = vec![(0, 0, 0, 0, 0, 0, 0, 0)];
+    let mut sections: Vec<Section> = vec![(0, 0, 0, 0, 0, 0, 0, 0)];
     let names = b"\0.text\0.rodata\0.symtab\0.strtab\0";
     let strings = b"\0kernel\0kernel.kd\0";
     let text: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();

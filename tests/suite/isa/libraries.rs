@@ -145,7 +145,6 @@ fn assert_ablation(objects: &Objects) -> Vec<(Ablation, Ablation)> {
         // s_waitcnt_vscnt null, 0 also orders memory: not every one is a workaround.
         if rule != Rule::LdsBranchVmem {
             assert_eq!(throughout.both, throughout.mitigations, "{what}: {throughout:?}");
-            assert!(behind.both * 100 >= behind.mitigations * 99, "{what}: {behind:?}");
         }
         assert!(rule == Rule::SmemVectorWrite || behind.both > 0, "{what}: {behind:?}");
         found.push((behind, throughout));
