@@ -137,7 +137,9 @@ impl Container {
         let _turn = turn();
         let mut command = self.nspawn();
         command.args(["--pipe", "--setenv=DEBIAN_FRONTEND=noninteractive", "/bin/sh", "-c", script]);
-        command.output().expect("systemd-nspawn runs")
+        let mut output = command.output().expect("systemd-nspawn runs");
+        output.stderr = without_remark(&output.stderr);
+        output
     }
 
     /// Boots its systemd as PID 1 and waits until it has finished.
@@ -217,6 +219,14 @@ impl Drop for Booted {
         let _ = self.nspawn.kill();
         let _ = self.nspawn.wait();
     }
+}
+
+/// Standard error without nspawn's remark that it leaves its propagation
+/// directory alone, as /run of a build machine is no memory file system.
+fn without_remark(stderr: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(stderr);
+    let lines = text.split_inclusive('\n').filter(|line| !line.starts_with("Attempted to remove disk file system"));
+    lines.collect::<String>().into_bytes()
 }
 
 /// nspawn's child, once it has become the container's init.

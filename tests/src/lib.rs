@@ -5,3 +5,4 @@ pub mod archive;
 pub mod container;
 pub mod program;
 pub mod tools;
+pub mod tree;

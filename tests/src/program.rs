@@ -57,3 +57,22 @@ pub fn xtask() -> Command {
     command.args(["run", "--quiet", "--package", "xtask", "--"]).current_dir(top());
     command
 }
+
+/// The machine of a case folder.
+///
+/// # Panics
+/// If there is no such case.
+pub fn case(name: &str) -> PathBuf {
+    let root = top().join("tests/cases").join(name).join("root");
+    assert!(root.is_dir(), "there is no case {name}");
+    root
+}
+
+/// Copies a case's machine to a directory that a test may change.
+///
+/// # Panics
+/// If it cannot be copied.
+pub fn copy_case(name: &str, to: &std::path::Path) {
+    let status = Command::new("cp").arg("--archive").arg(case(name).join(".")).arg(to).status();
+    assert!(status.expect("cp runs").success(), "cannot copy case {name}");
+}

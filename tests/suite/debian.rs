@@ -1,143 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The package in the hands of the real apt and dpkg of Debian 13.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-use std::sync::OnceLock;
+#![allow(clippy::print_stdout, reason = "the transcripts of apt and lintian are worth reading")]
 
-use rdna1_tests::container::{Container, debian_root};
-use rdna1_tests::program::{top, xtask};
+use std::path::Path;
+use std::process::Command;
 
-/// Where a container sees a repository.
-const REPO: &str = "/srv/repo";
+use rdna1_tests::container::debian_root;
 
-const SET_UP: &str = "cp /srv/repo/inside.sources /etc/apt/sources.list.d/rdna1-rocm-fix.sources && apt-get update";
-const INSTALL: &str = "apt-get install --yes rdna1-rocm-fix";
-
-/// Packages and repositories, made once for all tests.
-struct Made {
-    /// The package under test.
-    deb: PathBuf,
-    /// A repository with it.
-    repo: PathBuf,
-    /// A repository with an older version of it.
-    older: PathBuf,
-    dir: PathBuf,
-}
-
-fn made() -> &'static Made {
-    static MADE: OnceLock<Made> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let dir = top().join("target/debian-test");
-        let _ = std::fs::remove_dir_all(&dir);
-        std::fs::create_dir_all(&dir).expect("target is writable");
-        let deb = package();
-        let key = new_key(&dir.join("key"));
-        let repo = repository(&dir.join("repo"), &deb, &key);
-        let older = repository(&dir.join("older"), &older_package(&dir, &deb), &key);
-        Made { deb, repo, older, dir }
-    })
-}
-
-/// The package that `cargo xtask dist` made; it is made now if there is none.
-fn package() -> PathBuf {
-    let dist = std::env::var_os("RDNA1_DIST").map_or_else(|| top().join("target/dist"), PathBuf::from);
-    let find = || {
-        let entries = std::fs::read_dir(&dist).ok()?;
-        entries.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "deb"))
-    };
-    find().unwrap_or_else(|| {
-        must(xtask().arg("dist").arg("--out").arg(&dist).output());
-        find().expect("dist makes a package")
-    })
-}
-
-/// The same package under a smaller version number, with another default
-/// configuration: what an upgrade starts from.
-fn older_package(dir: &Path, deb: &Path) -> PathBuf {
-    let tree = dir.join("older-tree");
-    must(Command::new("dpkg-deb").arg("--raw-extract").arg(deb).arg(&tree).output());
-    let control = tree.join("DEBIAN/control");
-    let text = std::fs::read_to_string(&control).expect("a package has a control file");
-    let older: String = text
-        .lines()
-        .map(|line| if line.starts_with("Version: ") { "Version: 0.0.1\n".into() } else { format!("{line}\n") })
-        .collect();
-    assert_ne!(older, text, "the control file has a version");
-    std::fs::write(control, older).expect("it is our copy");
-    let config = tree.join("etc/rdna1-rocm-fix/config.yaml");
-    let text = std::fs::read_to_string(&config).expect("the package has a configuration");
-    std::fs::write(config, format!("# as an older release shipped it\n{text}")).expect("it is our copy");
-    let out = dir.join("rdna1-rocm-fix_0.0.1_amd64.deb");
-    must(Command::new("dpkg-deb").args(["--root-owner-group", "--build"]).arg(tree).arg(&out).output());
-    out
-}
-
-fn new_key(home: &Path) -> PathBuf {
-    std::fs::create_dir_all(home).expect("target is writable");
-    must(Command::new("chmod").arg("700").arg(home).output());
-    let mut gpg = Command::new("gpg");
-    gpg.args(["--batch", "--quiet", "--homedir"]).arg(home).args(["--passphrase", "", "--quick-generate-key"]);
-    must(gpg.args(["test of rdna1-rocm-fix", "ed25519", "sign", "never"]).output());
-    home.to_owned()
-}
-
-/// A signed repository of one package, with the source entry that a container needs.
-fn repository(out: &Path, deb: &Path, key: &Path) -> PathBuf {
-    let mut command = xtask();
-    must(command.arg("repo").arg("--deb").arg(deb).arg("--out").arg(out).arg("--gnupg-home").arg(key).output());
-    let apt = out.join("apt");
-    let sources = std::fs::read_to_string(apt.join("rdna1-rocm-fix.sources")).expect("repo writes it");
-    let here = apt.canonicalize().expect("it is there").display().to_string();
-    assert!(sources.contains(&here), "{sources}");
-    std::fs::write(apt.join("inside.sources"), sources.replace(&here, REPO)).expect("it is ours");
-    apt
-}
-
-fn must(output: std::io::Result<Output>) -> String {
-    let output = output.expect("the program runs");
-    let text = both(&output);
-    assert!(output.status.success(), "{}\n{text}", output.status);
-    text
-}
-
-fn both(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-/// A Debian machine that has the repository but nothing of ours yet; without the
-/// machine's own sources, as nothing may come from anywhere else.
-fn machine(repo: &Path) -> Option<Container> {
-    let container = Container::new(&debian_root()?).with_bind(repo, REPO);
-    must(Ok(container.run("rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*")));
-    Some(container)
-}
-
-/// The lines of ROCm's variables in an environment listing, sorted.
-fn rocm(listing: &str) -> Vec<String> {
-    let ours = |line: &&str| ["MIOPEN_", "HIP_", "HSA_"].iter().any(|prefix| line.starts_with(prefix));
-    let mut lines: Vec<String> = listing.lines().filter(ours).map(str::to_owned).collect();
-    lines.sort();
-    lines
-}
-
-/// What the default profile sets on an RX 5600 XT where nothing else is known:
-/// the setting that the owner asked for, with the find mode that works.
-fn expected() -> Vec<String> {
-    [
-        "HIP_FORCE_COARSE_GRAIN=1",
-        "HSA_OVERRIDE_GFX_VERSION=10.3.0",
-        "MIOPEN_DEBUG_CONV_DIRECT=0",
-        "MIOPEN_DEBUG_CONV_FFT=0",
-        "MIOPEN_DEBUG_CONV_GEMM=1",
-        "MIOPEN_DEBUG_CONV_IMPLICIT_GEMM=0",
-        "MIOPEN_DEBUG_CONV_WINOGRAD=0",
-        "MIOPEN_FIND_MODE=2",
-        "MIOPEN_USER_DB_PATH=~/.cache/rdna1-rocm-fix/miopen/gemm",
-    ]
-    .map(str::to_owned)
-    .to_vec()
-}
+use crate::installed::{INSTALL, SET_UP, both, expected, machine, made, must, new_key, repository, rocm};
 
 const LOGIN: &str = "env -i HOME=/root sh -lc env";
 const GENERATOR: &str = "env -i /usr/lib/systemd/system-environment-generators/90-rdna1-rocm-fix";
@@ -157,9 +28,9 @@ fn apt_installs_by_name_and_only_the_card_changes_anything() {
     let with = with.with_card("0x731f", "0xca");
     must(Ok(with.run(&format!("{SET_UP} && {INSTALL}"))));
     // /run of a container is new at every start, as at a boot: the generator fills it.
-    let listing = must(Ok(with.run(&format!("{GENERATOR} > /tmp/printed && {LOGIN}"))));
+    let listing = must(Ok(with.run(&format!("{GENERATOR} > /root/printed && {LOGIN}"))));
     assert_eq!(rocm(&listing), expected());
-    let printed = must(Ok(with.run("set -a; . /tmp/printed; env")));
+    let printed = must(Ok(with.run("set -a; . /root/printed; env")));
     assert_eq!(rocm(&printed), expected());
     let status = must(Ok(with.run(&format!("{GENERATOR} >/dev/null; rdna1-rocm-fix status"))));
     assert!(status.contains("Radeon RX 5600 XT"), "{status}");
@@ -266,7 +137,7 @@ fn removal_ends_all_effect_at_once_and_purge_leaves_not_one_file() {
     );
     let text = must(Ok(machine.run(&script)));
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(lines[..3], ["8", "/etc/profile.d/rocm-rdna1.sh", "0"], "{text}");
+    assert_eq!(lines[..3], ["7", "/etc/profile.d/rocm-rdna1.sh", "0"], "{text}");
     assert!(lines[3].contains("No such file"), "{text}");
     let purge = machine.run("apt-get purge --yes rdna1-rocm-fix && find /run /etc /var/lib -xdev -name '*rdna1*' -not -path '/var/lib/dpkg/*' -not -path '/var/lib/apt/*'");
     let left = must(Ok(purge));
@@ -297,7 +168,8 @@ fn a_broken_configuration_fails_no_installation_and_sets_nothing() {
     let Some(machine) = machine(&made().repo) else { return };
     let machine = machine.with_card("0x731f", "0xca");
     must(Ok(machine.run(SET_UP)));
-    must(Ok(machine.run("mkdir -p /etc/rdna1-rocm-fix/config.d && echo 'profil: gemm' > /etc/rdna1-rocm-fix/config.d/10.yaml")));
+    must(Ok(machine
+        .run("mkdir -p /etc/rdna1-rocm-fix/config.d && echo 'profil: gemm' > /etc/rdna1-rocm-fix/config.d/10.yaml")));
     let text = must(Ok(machine.run(&format!("{INSTALL} && {LOGIN}"))));
     assert_eq!(rocm(&text), [""; 0], "{text}");
     let status = machine.run("rdna1-rocm-fix status");
@@ -317,6 +189,7 @@ fn lintian_has_nothing_to_say() {
     println!("{}", both(&output));
     assert!(output.status.success(), "{}", both(&output));
     let said = both(&output);
-    let told: Vec<&str> = said.lines().filter(|line| ["E:", "W:", "I:", "P:"].iter().any(|p| line.starts_with(p))).collect();
+    let told: Vec<&str> =
+        said.lines().filter(|line| ["E:", "W:", "I:", "P:"].iter().any(|p| line.starts_with(p))).collect();
     assert!(told.is_empty(), "{told:#?}");
 }

@@ -1,4 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tests across crates and against real components, one module per subject.
 
+mod boot;
+mod cases;
+mod cli;
+mod debian;
+mod detect;
+mod installed;
 mod isa;
+mod nix;
+mod render;
+mod schema;

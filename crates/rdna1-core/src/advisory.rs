@@ -93,7 +93,7 @@ impl Situation<'_> {
             parts.push(Some(self.profile.is_some_and(|id| when.profile.iter().any(|p| p == id))));
         }
         if !when.gfx_choice.is_empty() {
-            parts.push(Some(self.gfx.is_some_and(|gfx| when.gfx_choice.contains(&gfx.choice))));
+            parts.push(Some(self.gfx.is_some_and(|gfx| when.gfx_choice.contains(&gfx.in_force()))));
         }
         parts.extend(when.state.iter().map(|&condition| Some(self.holds(condition))));
         if parts.contains(&Some(false)) || !self.machine.has_card() && self.machine.cards.is_empty() {
@@ -106,7 +106,9 @@ impl Situation<'_> {
     }
 
     fn holds(&self, condition: Condition) -> bool {
-        let any = |state: CardState| self.machine.cards.iter().any(|card| card.state == state);
+        // Virtual functions are there to be given away.
+        let cards = || self.machine.cards.iter().filter(|card| card.pci.virtual_function_of.is_none());
+        let any = |state: CardState| cards().any(|card| card.state == state);
         match condition {
             Condition::NoDriver => any(CardState::NoDriver),
             Condition::OtherDriver => any(CardState::OtherDriver) || any(CardState::PassedThrough),

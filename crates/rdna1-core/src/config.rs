@@ -20,9 +20,21 @@ pub const DROP_INS: &str = "/etc/rdna1-rocm-fix/config.d";
 
 /// A value as an administrator writes it: text, or a whole number without quotes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Value(pub String);
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Value {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Value".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A text in quotes, or a whole number.",
+            "anyOf": [{ "type": "string", "minLength": 1 }, { "type": "integer", "minimum": 0 }],
+        })
+    }
+}
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
@@ -96,18 +108,12 @@ impl Config {
     /// The first file that cannot be read, has not the right shape, or asks
     /// for something that the policy does not have or does not allow.
     pub fn read(root: &Root, policy: &Policy) -> Result<Self, YamlError> {
-        let unreadable = |problem: crate::root::Problem| YamlError {
-            file: problem.path,
-            line: None,
-            column: None,
-            message: problem.problem,
-        };
         let mut files = vec![FILE.to_owned()];
-        let drop_ins = root.list(DROP_INS).map_err(unreadable)?;
+        let drop_ins = root.list(DROP_INS)?;
         files.extend(drop_ins.iter().filter(|name| is_drop_in(name)).map(|name| format!("{DROP_INS}/{name}")));
         let mut config = Self::default();
         for file in files {
-            if let Some(text) = root.read_text(&file).map_err(unreadable)? {
+            if let Some(text) = root.read_text(&file)? {
                 config.merge(&file, ConfigFile::parse(&file, &text, policy)?);
             }
         }

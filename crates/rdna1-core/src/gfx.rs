@@ -92,19 +92,24 @@ pub enum Reach {
         /// Why the per-node form cannot be used.
         why: String,
     },
+    /// The user has set a variable, which stays as it is.
+    UserSet {
+        /// The variable.
+        variable: String,
+    },
 }
 
 /// The gfx choice in force, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GfxDecision {
-    /// The choice.
+    /// The choice; see [`GfxDecision::in_force`].
     pub choice: GfxChoice,
     /// The policy rule that made it, or who asked for it.
     pub decided_by: String,
     /// Why.
     pub why: String,
-    /// Whether it is known to work here.
+    /// Whether what is in force is known to work here.
     pub verified: bool,
     /// Whether the code that then runs was built for a chip whose code the card runs unchanged.
     pub code_fits_card: bool,
@@ -113,6 +118,15 @@ pub struct GfxDecision {
 }
 
 impl GfxDecision {
+    /// What the card really runs under: an override that could not be confined
+    /// to it is left out, so that it runs as what it is.
+    pub fn in_force(&self) -> GfxChoice {
+        match self.reach {
+            Reach::NotConfinable { .. } => GfxChoice::Native,
+            Reach::None | Reach::Global | Reach::PerNode { .. } | Reach::UserSet { .. } => self.choice,
+        }
+    }
+
     /// The variables that put the decision into force, in order.
     pub fn variables(&self, policy: &Policy) -> Vec<(VarName, String)> {
         let GfxChoice::Override(version) = self.choice else { return Vec::new() };
@@ -123,9 +137,26 @@ impl GfxDecision {
                 .filter_map(|node| format!("{}{node}", policy.gfx.per_node.prefix).parse().ok())
                 .map(|name| (name, version.to_string()))
                 .collect(),
-            Reach::None | Reach::NotConfinable { .. } => Vec::new(),
+            Reach::None | Reach::NotConfinable { .. } | Reach::UserSet { .. } => Vec::new(),
         }
     }
+}
+
+/// The decision that the user has made by setting an override.
+pub fn set_by_user(policy: &Policy, version: GfxVersion, variable: &str) -> GfxDecision {
+    let choice = GfxChoice::Override(version);
+    GfxDecision {
+        choice,
+        decided_by: "the environment".into(),
+        why: format!("{variable} is already set"),
+        verified: false,
+        code_fits_card: fits_card(policy, choice),
+        reach: Reach::UserSet { variable: variable.to_owned() },
+    }
+}
+
+fn fits_card(policy: &Policy, choice: GfxChoice) -> bool {
+    policy.gfx.choices.iter().any(|fact| fact.id == choice && fact.code_fits_card)
 }
 
 /// Decides the gfx choice. `asked` is the setting and who made it.
@@ -144,15 +175,12 @@ pub fn decide(
         }
         (GfxSetting::Auto, _) => by_rule(policy, machine, stacks, recorded),
     };
-    let fact = policy.gfx.choices.iter().find(|fact| fact.id == choice);
-    GfxDecision {
-        choice,
-        decided_by,
-        why,
-        verified,
-        code_fits_card: fact.is_some_and(|fact| fact.code_fits_card),
-        reach: reach(policy, machine, stacks, choice),
-    }
+    let reach = reach(policy, machine, stacks, choice);
+    let mut decision = GfxDecision { choice, decided_by, why, verified, code_fits_card: false, reach };
+    let in_force = decision.in_force();
+    decision.verified &= in_force == choice;
+    decision.code_fits_card = fits_card(policy, in_force);
+    decision
 }
 
 /// The first rule that applies; validation guarantees that one does.
@@ -195,14 +223,16 @@ fn reach(policy: &Policy, machine: &Machine, stacks: &Stacks, choice: GfxChoice)
         return Reach::Global;
     }
     let since = &policy.gfx.per_node.since_rocm;
-    let nodes: Option<Vec<u32>> = machine.active_cards().map(|card| card.kfd.as_ref().map(|kfd| kfd.node)).collect();
-    match (nodes, stacks.oldest_rocm()) {
-        (_, Some(rocm)) if rocm < since => {
+    // A card that KFD has not taken is out of ROCm's sight; if that changes,
+    // its udev event leads here again.
+    let nodes: Vec<u32> = machine.active_cards().filter_map(|card| card.kfd.as_ref().map(|kfd| kfd.node)).collect();
+    match stacks.oldest_rocm() {
+        Some(rocm) if rocm < since => {
             let why =
                 format!("ROCm {rocm} does not read {}<node>; ROCm {since} and later do", policy.gfx.per_node.prefix);
             Reach::NotConfinable { why }
         }
-        (None, _) => Reach::NotConfinable { why: "the card's KFD node is not known (yet)".into() },
-        (Some(nodes), _) => Reach::PerNode { nodes },
+        _ if nodes.is_empty() => Reach::NotConfinable { why: "the card's KFD node is not known (yet)".into() },
+        _ => Reach::PerNode { nodes },
     }
 }

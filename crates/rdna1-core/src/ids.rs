@@ -2,6 +2,7 @@
 //! Small typed identifiers, each with the one textual form it has in the field.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 /// Why a text is not the identifier it should be; says what is expected.
@@ -30,6 +31,23 @@ fn parse_hex(text: &str, digits: usize, expected: &'static str) -> Result<u32, P
     u32::from_str_radix(hex, 16).map_err(|_| err())
 }
 
+/// Reads a text and nothing that YAML takes for a number or a boolean. A plain
+/// `0x731f` or `6.10` would else be text here and a number (29471, 6.1) to
+/// everyone who reads the file without knowing its shape, build.rs among them.
+pub(crate) struct QuotedText<T>(pub PhantomData<T>);
+
+impl<T: FromStr<Err: fmt::Display>> serde::de::Visitor<'_> for QuotedText<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text; put it in quotes")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 /// Serialises a type as the text that it displays and parses.
 macro_rules! text_serde {
     ($type:ident, $pattern:literal) => {
@@ -41,7 +59,7 @@ macro_rules! text_serde {
 
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-                <String as serde::Deserialize>::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+                d.deserialize_any(crate::ids::QuotedText(std::marker::PhantomData))
             }
         }
 

@@ -2,6 +2,7 @@
 //! The compute topology that the kernel's KFD driver shows, once amdgpu drives a GPU.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use serde::Serialize;
 
@@ -75,25 +76,25 @@ pub fn scan(root: &Root, problems: &mut Vec<Problem>) -> Vec<KfdNode> {
     nodes
 }
 
-/// One node; `None` for a CPU.
+/// One node; `None` for a CPU. A node that does not say what and where it is
+/// would be taken for a CPU or for another GPU, so that is an error.
 fn read_node(root: &Root, node: u32) -> Result<Option<KfdNode>, Problem> {
     let path = format!("{NODES}/{node}");
-    let Some(properties) = properties(root, &path)? else { return Ok(None) };
-    let get = |name: &str| properties.get(name).copied();
-    let small = |name: &str| get(name).and_then(|n| u32::try_from(n).ok());
-    // CPUs have no SIMDs; a GPU without gfx_target_version comes from an old kernel.
-    let simds = get("simd_count").unwrap_or(0);
+    let Some(properties) = Properties::read(root, &path)? else { return Ok(None) };
+    // CPUs have no SIMDs.
+    let simds = properties.needed("simd_count")?;
     if simds == 0 {
         return Ok(None);
     }
-    let per_unit = get("simd_per_cu").filter(|&n| n > 0);
+    let per_unit = properties.get("simd_per_cu")?.filter(|&n: &u32| n > 0);
     Ok(Some(KfdNode {
         node,
-        gfx: get("gfx_target_version").and_then(GfxTarget::from_kfd),
-        domain: small("domain").unwrap_or(0),
-        location: small("location_id").unwrap_or(u32::MAX),
-        compute_units: per_unit.and_then(|per_unit| u32::try_from(simds / per_unit).ok()),
-        render_minor: small("drm_render_minor").filter(|&minor| minor > 0),
+        // Absent in old kernels.
+        gfx: properties.get("gfx_target_version")?.and_then(GfxTarget::from_kfd),
+        domain: properties.get("domain")?.unwrap_or(0),
+        location: properties.needed("location_id")?,
+        compute_units: per_unit.map(|per_unit| simds / per_unit),
+        render_minor: properties.get("drm_render_minor")?.filter(|&minor| minor > 0),
         vram_bytes: video_memory(root, &path),
     }))
 }
@@ -101,25 +102,42 @@ fn read_node(root: &Root, node: u32) -> Result<Option<KfdNode>, Problem> {
 /// The sum of the memory banks that are video memory: heap type 1 (visible to
 /// the CPU) and 2 (not visible).
 fn video_memory(root: &Root, node: &str) -> Option<u64> {
-    let banks = root.list(&format!("{node}/mem_banks")).ok()?;
     let mut total = 0_u64;
-    for bank in banks {
-        let Ok(Some(properties)) = properties(root, &format!("{node}/mem_banks/{bank}")) else { continue };
-        if matches!(properties.get("heap_type"), Some(1 | 2)) {
-            total = total.saturating_add(properties.get("size_in_bytes").copied().unwrap_or(0));
+    for bank in root.list(&format!("{node}/mem_banks")).ok()? {
+        let Ok(Some(bank)) = Properties::read(root, &format!("{node}/mem_banks/{bank}")) else { continue };
+        if matches!(bank.get::<u32>("heap_type"), Ok(Some(1 | 2))) {
+            total = total.saturating_add(bank.get("size_in_bytes").ok().flatten().unwrap_or(0));
         }
     }
     (total > 0).then_some(total)
 }
 
 /// A `properties` attribute: lines of a name, a space and a decimal number.
-/// Other lines are passed over, as newer kernels add some.
-fn properties(root: &Root, dir: &str) -> Result<Option<HashMap<String, u64>>, Problem> {
-    let Some(dir) = root.dir(dir)? else { return Ok(None) };
-    let Some(text) = dir.attribute("properties")? else { return Ok(None) };
-    let parse = |line: &str| {
-        let (name, value) = line.split_once(' ')?;
-        Some((name.to_owned(), value.trim().parse().ok()?))
-    };
-    Ok(Some(text.lines().filter_map(parse).collect()))
+/// Lines that nobody asks for may hold anything, as newer kernels add some.
+struct Properties {
+    path: String,
+    values: HashMap<String, String>,
+}
+
+impl Properties {
+    fn read(root: &Root, dir: &str) -> Result<Option<Self>, Problem> {
+        let Some(open) = root.dir(dir)? else { return Ok(None) };
+        let Some(text) = open.attribute("properties")? else { return Ok(None) };
+        let pair = |line: &str| line.split_once(' ').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+        Ok(Some(Self { path: format!("{dir}/properties"), values: text.lines().filter_map(pair).collect() }))
+    }
+
+    /// A number that may be absent, but not something else.
+    fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
+        let Some(value) = self.values.get(name) else { return Ok(None) };
+        value.parse().map(Some).map_err(|_| self.problem(format!("{name} is no number in its range")))
+    }
+
+    fn needed(&self, name: &str) -> Result<u32, Problem> {
+        self.get(name)?.ok_or_else(|| self.problem(format!("{name} is missing")))
+    }
+
+    fn problem(&self, problem: String) -> Problem {
+        Problem { path: self.path.clone(), problem }
+    }
 }

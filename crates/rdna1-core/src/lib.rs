@@ -21,6 +21,8 @@ pub mod policy;
 pub mod render;
 pub mod resolve;
 pub mod root;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod selection;
 pub mod stack;
 pub mod yaml;

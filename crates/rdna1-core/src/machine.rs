@@ -80,6 +80,8 @@ pub struct OtherGpu {
     pub revision: Option<PciRevision>,
     /// The driver that is bound to it.
     pub driver: Option<String>,
+    /// The name of its DRM render node: `renderD129`.
+    pub render_node: Option<String>,
     /// gfx target by KFD, where KFD has it.
     pub gfx: Option<GfxTarget>,
     /// KFD topology node, where there is one.
@@ -117,7 +119,9 @@ impl Machine {
         let mut other_gpus = Vec::new();
         for function in scan.functions {
             let node = nodes.iter().find(|node| node.is_at(function.address)).cloned();
-            match policy.card(function.device) {
+            // An accelerator is no card, whatever its id.
+            let is_display = function.class.base() == policy.pci.base_class;
+            match policy.card(function.device).filter(|_| is_display) {
                 Some(fact) => cards.push(Card {
                     name: fact.name_for(function.revision).to_owned(),
                     gfx: fact.gfx,
@@ -132,6 +136,7 @@ impl Machine {
                     device: function.device,
                     revision: function.revision,
                     driver: function.driver,
+                    render_node: function.render_node,
                     gfx: node.as_ref().and_then(|node| node.gfx),
                     kfd_node: node.as_ref().map(|node| node.node),
                     unlisted_rdna1: node
@@ -165,15 +170,16 @@ impl Machine {
 
     /// The AMD GPUs that a machine-wide override would hit beside the cards.
     ///
-    /// Once KFD knows a card, only GPUs that KFD knows too count, because ROCm
-    /// sees no others. Before that (at boot), any that a host driver could
-    /// still bring to KFD does.
+    /// ROCm sees the GPUs that KFD knows, so these count, and those that may
+    /// still get there: amdgpu takes one GPU after the other, and the card's
+    /// udev event can come before the next one's turn.
     pub fn bystanders(&self) -> impl Iterator<Item = &OtherGpu> {
-        let kfd_is_up = self.active_cards().any(|card| card.kfd.is_some());
-        self.other_gpus.iter().filter(move |gpu| match &gpu.driver {
-            _ if kfd_is_up => gpu.kfd_node.is_some(),
-            Some(driver) => driver != "radeon" && !PASS_THROUGH.contains(&driver.as_str()),
+        self.other_gpus.iter().filter(|gpu| match &gpu.driver {
+            _ if gpu.kfd_node.is_some() => true,
             None => true,
+            // A GPU is bound first, offered to KFD next and gets its render
+            // node last: one with a render node will not get into KFD any more.
+            Some(driver) => driver == "amdgpu" && gpu.render_node.is_none(),
         })
     }
 

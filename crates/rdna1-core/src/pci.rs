@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! AMD display functions on the PCI bus, as sysfs shows them; they are there
-//! before any driver is loaded.
+//! AMD GPUs on the PCI bus, as sysfs shows them; they are there before any
+//! driver is loaded.
 
 use serde::Serialize;
 
@@ -18,7 +18,12 @@ pub const ATTRIBUTES: [&str; 7] =
 /// The links of a function that [`scan`] reads.
 pub const LINKS: [&str; 2] = ["driver", "physfn"];
 
-/// A PCI function of a display controller.
+/// Base class of AMD's GPUs without a display engine that do not call
+/// themselves display controllers (Instinct MI300): amdgpu takes every
+/// AMD function of it, so a machine-wide override would hit it too.
+const ACCELERATOR: u8 = 0x12;
+
+/// A PCI function of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PciFunction {
@@ -44,7 +49,7 @@ pub struct PciFunction {
     pub vram_bytes: Option<u64>,
 }
 
-/// The display functions of one vendor, in order of address.
+/// The GPUs of one vendor, in order of address.
 #[derive(Debug, Default)]
 pub struct PciScan {
     /// What was found.
@@ -53,7 +58,7 @@ pub struct PciScan {
     pub problems: Vec<Problem>,
 }
 
-/// Lists the display functions of the policy's vendor.
+/// Lists the display controllers and accelerators of the policy's vendor.
 ///
 /// Cost is one small read for each function of another vendor and at most ten
 /// for one of AMD's.
@@ -96,7 +101,7 @@ fn read_function(
         return Ok(None);
     }
     let Some(class) = read_id::<PciClass>(dir, name, "class")? else { return Ok(None) };
-    if class.base() != pci.base_class {
+    if ![pci.base_class, ACCELERATOR].contains(&class.base()) {
         return Ok(None);
     }
     let Some(device) = read_id::<PciId>(dir, name, "device")? else { return Ok(None) };

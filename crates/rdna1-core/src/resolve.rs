@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::advisory::{self, ActiveAdvisory, Situation};
 use crate::config::Config;
-use crate::gfx::{self, GfxDecision, GfxSetting};
+use crate::gfx::{self, GfxDecision, GfxSetting, Reach};
 use crate::ids::VarName;
 use crate::machine::Machine;
-use crate::policy::{Policy, Profile, Scope};
+use crate::policy::{Domain, Policy, Profile, Scope};
 use crate::selection::Selection;
 use crate::stack::Stacks;
 
@@ -93,6 +93,8 @@ pub struct LeftAlone {
     pub name: VarName,
     /// The value it would have had.
     pub value: String,
+    /// Who would have set it.
+    pub source: String,
     /// Why it is left alone.
     pub reason: String,
     /// The value that the user has set, where that is the reason.
@@ -182,12 +184,16 @@ pub fn resolve(inputs: Inputs<'_>) -> Resolution {
         (None, Some(from)) => (from.value, from.file.as_str()),
         (None, None) => (GfxSetting::Auto, "the policy"),
     };
-    let gfx = machine.has_card().then(|| gfx::decide(policy, machine, inputs.stacks, inputs.selection, asked));
+    let ours = machine.has_card().then(|| gfx::decide(policy, machine, inputs.stacks, inputs.selection, asked));
+    let theirs = ours.as_ref().and_then(|_| inputs.user_override()).and_then(|(variable, value)| {
+        // What is no version at all is reported as a hazard.
+        Some(gfx::set_by_user(policy, value.parse().ok()?, variable))
+    });
     let mut resolution = Resolution {
         inactive: None,
         profile: id.to_owned(),
         profile_source,
-        gfx,
+        gfx: theirs.or_else(|| ours.clone()),
         set: Vec::new(),
         unset: Vec::new(),
         left_alone: Vec::new(),
@@ -195,7 +201,7 @@ pub fn resolve(inputs: Inputs<'_>) -> Resolution {
         advisories: Vec::new(),
     };
     match admissible(inputs, &resolution) {
-        Ok(profile) => Environment::new(inputs, &resolution).fill(profile, &mut resolution),
+        Ok(profile) => Environment::new(inputs, ours.as_ref()).fill(profile, &mut resolution),
         Err(inactive) => resolution.inactive = Some(inactive),
     }
     let wanted = |name: &VarName| resolution.set.iter().any(|setting| &setting.name == name);
@@ -232,12 +238,17 @@ fn admissible<'a>(inputs: Inputs<'a>, resolution: &Resolution) -> Result<&'a Pro
         return Err(Inactive::Disabled { file: from.file.clone() });
     }
     let gfx = resolution.gfx.as_ref().ok_or(Inactive::NoCard)?;
-    if !profile.gfx_choices.contains(&gfx.choice) {
+    // Of a choice that is the user's own and not in the policy, nothing is known.
+    let known = policy.gfx.choices.iter().any(|fact| fact.id == gfx.in_force());
+    if known && !profile.gfx_choices.contains(&gfx.in_force()) {
         let fits: Vec<String> = profile.gfx_choices.iter().map(ToString::to_string).collect();
+        let why = match &gfx.reach {
+            Reach::NotConfinable { why } => why,
+            Reach::None | Reach::Global | Reach::PerNode { .. } | Reach::UserSet { .. } => &gfx.why,
+        };
         return Err(refuse(format!(
-            "profile `{id}` does not work under gfx choice {} ({}); it works under {}",
-            gfx.choice,
-            gfx.why,
+            "profile `{id}` does not work under gfx choice {} ({why}); it works under {}",
+            gfx.in_force(),
             fits.join(", ")
         )));
     }
@@ -258,33 +269,38 @@ impl<'a> Inputs<'a> {
         (!own).then_some(value)
     }
 
+    /// Any form of the gfx override that the user has set, if it is not ours.
+    fn user_override(self) -> Option<(&'a str, &'a str)> {
+        let gfx = &self.policy.gfx;
+        let is_override = |name: &str| name == gfx.variable.as_str() || name.starts_with(gfx.per_node.prefix.as_str());
+        let names = self.environment.keys().filter(|name| is_override(name));
+        names.map(String::as_str).find_map(|name| Some((name, self.user_value(name)?)))
+    }
+
+    /// What the user has set that does harm, in order of name.
     fn hazards(self) -> Vec<EnvironmentHazard> {
-        let environment = self.environment;
-        self.policy
-            .variables
-            .iter()
-            .filter_map(|variable| {
-                let value = self.user_value(variable.name.as_str())?;
-                let hazard = variable.hazard.as_ref()?;
-                let hit = hazard.values.is_empty() || hazard.values.iter().any(|v| v == value);
-                hit.then(|| EnvironmentHazard {
-                    name: variable.name.to_string(),
-                    value: value.to_owned(),
-                    happens: hazard.happens.clone(),
-                    remedy: hazard.remedy.clone(),
-                })
-            })
-            .chain(environment.iter().filter(|(_, value)| value.is_empty()).filter_map(|(name, _)| {
-                // An empty value breaks every parser that the policy knows.
-                self.policy.variable(name).filter(|variable| !variable.is_inert())?;
-                Some(EnvironmentHazard {
-                    name: name.clone(),
-                    value: String::new(),
-                    happens: "it is set to nothing, which ROCm does not read as unset but as an error".into(),
-                    remedy: format!("unset {name}"),
-                })
-            }))
-            .collect()
+        self.environment.keys().filter_map(|name| self.hazard(name)).collect()
+    }
+
+    fn hazard(self, name: &str) -> Option<EnvironmentHazard> {
+        let value = self.user_value(name)?;
+        let variable = self.policy.variable(name).filter(|variable| !variable.is_inert())?;
+        let hazard = |happens: String, remedy: String| {
+            Some(EnvironmentHazard { name: name.to_owned(), value: value.to_owned(), happens, remedy })
+        };
+        if value.is_empty() {
+            let happens = "it is set to nothing, which ROCm does not read as unset but as an error";
+            return hazard(happens.into(), format!("unset {name}"));
+        }
+        // Of these two kinds the policy knows exactly what the reader accepts.
+        let exact = matches!(variable.value, Domain::MiopenBool | Domain::GfxVersion);
+        if exact && variable.value.check(value).is_err() {
+            let happens = format!("its reader fails on this value; it accepts {}", variable.value.describe());
+            return hazard(happens, format!("unset {name}, or correct the value"));
+        }
+        let known = variable.hazard.as_ref()?;
+        let hit = known.values.is_empty() || known.values.iter().any(|v| v == value);
+        hit.then(|| hazard(known.happens.clone(), known.remedy.clone())).flatten()
     }
 }
 
@@ -300,18 +316,10 @@ struct Environment<'a> {
 }
 
 impl<'a> Environment<'a> {
-    fn new(inputs: Inputs<'a>, resolution: &Resolution) -> Self {
-        let gfx = &inputs.policy.gfx;
-        let is_override = |name: &str| name == gfx.variable.as_str() || name.starts_with(gfx.per_node.prefix.as_str());
-        let user_override = inputs
-            .environment
-            .keys()
-            .filter(|name| is_override(name))
-            .find_map(|name| Some((name.as_str(), inputs.user_value(name)?)));
-        let decision = resolution.gfx.as_ref();
+    fn new(inputs: Inputs<'a>, decision: Option<&GfxDecision>) -> Self {
         Self {
             inputs,
-            user_override,
+            user_override: inputs.user_override(),
             gfx_variables: decision.map(|d| d.variables(inputs.policy)).unwrap_or_default(),
             gfx_reason: decision.map(|d| d.why.clone()).unwrap_or_default(),
             gfx_source: decision.map(|d| format!("gfx choice {}", d.choice)).unwrap_or_default(),
@@ -326,6 +334,7 @@ impl<'a> Environment<'a> {
                 Some((other, theirs)) => resolution.left_alone.push(LeftAlone {
                     name: name.clone(),
                     value: value.clone(),
+                    source: self.gfx_source.clone(),
                     reason: format!("{other} is already set by the user"),
                     user_value: Some(theirs.to_owned()),
                 }),
@@ -351,6 +360,7 @@ impl<'a> Environment<'a> {
         let leave = |reason: String, user_value: Option<&str>| LeftAlone {
             name: name.clone(),
             value: value.to_owned(),
+            source: source.to_owned(),
             reason,
             user_value: user_value.map(str::to_owned),
         };

@@ -210,7 +210,14 @@ fn read_bounded(file: &OwnedFd, max: usize) -> Result<Vec<u8>, Errno> {
     while bytes.len() <= max {
         match rustix::io::read(file, &mut chunk[..]) {
             Ok(0) => break,
-            Ok(n) => bytes.extend_from_slice(&chunk[..n]),
+            Ok(n) => {
+                bytes.extend_from_slice(&chunk[..n]);
+                // Regular files and sysfs give less than was asked for only at
+                // their end; asking again would double the calls of a scan.
+                if n < chunk.len() {
+                    break;
+                }
+            }
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),
         }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::gfx::GfxChoice;
 use crate::ids::PciId;
 use crate::machine::Machine;
-use crate::root::{Problem, Root};
-use crate::yaml;
+use crate::root::Root;
+use crate::yaml::{self, YamlError};
 
 /// Where it is recorded. At the very first moment of a boot `/var` may not be
 /// mounted; then the policy's other rules decide until the card's udev event.
@@ -32,9 +32,9 @@ impl Selection {
     ///
     /// # Errors
     /// It exists and cannot be read or understood.
-    pub fn read(root: &Root) -> Result<Option<Self>, Problem> {
+    pub fn read(root: &Root) -> Result<Option<Self>, YamlError> {
         let Some(text) = root.read_text(FILE)? else { return Ok(None) };
-        yaml::parse(FILE, &text).map_err(|error| Problem { path: FILE.into(), problem: error.to_string() })
+        yaml::parse(FILE, &text)
     }
 
     /// Whether it was measured on the cards that the machine has now.

@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
+use crate::root::Problem;
+
 /// A YAML file that cannot be used, with the place and what is allowed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct YamlError {
@@ -34,11 +36,22 @@ impl fmt::Display for YamlError {
 
 impl std::error::Error for YamlError {}
 
+impl From<Problem> for YamlError {
+    /// A file that cannot even be read.
+    fn from(problem: Problem) -> Self {
+        Self { file: problem.path, line: None, column: None, message: problem.problem }
+    }
+}
+
 /// Parses one YAML document; a file that is empty or holds only comments gives `None`.
 ///
 /// # Errors
 /// Anything that is not YAML or has not the shape of `T`, with its place.
 pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<Option<T>, YamlError> {
+    if let Some(line) = too_deep(text) {
+        let message = format!("more than {DEPTH_MAX} brackets are open; nothing here nests like that");
+        return Err(YamlError { file: file.to_owned(), line: Some(line), column: None, message });
+    }
     serde_yaml::from_str(text).map_err(|error| {
         let place = error.location();
         let message = error.to_string();
@@ -51,6 +64,27 @@ pub fn parse<T: DeserializeOwned>(file: &str, text: &str) -> Result<Option<T>, Y
             message,
         }
     })
+}
+
+/// Most brackets that may be open at once. The parser takes time that grows
+/// with the square of their number, and this may run at boot.
+const DEPTH_MAX: usize = 100;
+
+/// The line where too many brackets are open, those in texts and comments included.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut open = 0_usize;
+    text.lines()
+        .position(|line| {
+            line.bytes().any(|byte| {
+                match byte {
+                    b'[' | b'{' => open += 1,
+                    b']' | b'}' => open = open.saturating_sub(1),
+                    _ => {}
+                }
+                open > DEPTH_MAX
+            })
+        })
+        .map(|line| line + 1)
 }
 
 /// A step from a YAML node to one of its children.

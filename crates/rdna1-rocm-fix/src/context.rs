@@ -10,6 +10,7 @@ use rdna1_core::resolve::{Applied, Inputs, Request, Resolution, resolve};
 use rdna1_core::root::Root;
 use rdna1_core::selection::Selection;
 use rdna1_core::stack::Stacks;
+use rdna1_core::yaml::YamlError;
 
 use crate::state;
 
@@ -71,8 +72,8 @@ impl Context {
             note(error.to_string());
             Config::default()
         });
-        let selection = Selection::read(&root).unwrap_or_else(|problem| {
-            note(format!("{}; `rdna1-validate select` writes a new one", problem.problem));
+        let selection = Selection::read(&root).unwrap_or_else(|error| {
+            note(format!("{error}; delete the file or have it measured again"));
             None
         });
         // Without a card nobody asks which ROCm there is.
@@ -106,6 +107,6 @@ impl Context {
 }
 
 fn read_policy(root: &Root) -> Result<Option<Policy>, String> {
-    let text = root.read_text(POLICY_FILE).map_err(|problem| format!("{}: {}", problem.path, problem.problem))?;
+    let text = root.read_text(POLICY_FILE).map_err(|problem| YamlError::from(problem).to_string())?;
     text.map(|text| Policy::from_yaml(POLICY_FILE, &text)).transpose().map_err(|error| error.to_string())
 }

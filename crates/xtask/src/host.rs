@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Programs of this machine: running them, and installing what is missing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -9,25 +9,34 @@ use anyhow::{Context, bail};
 /// Debian packages whose programs the build and the tests use.
 pub const PACKAGES: &[&str] = &[
     "apt-utils",
+    "bash",
     "busybox",
     "clang-19",
     "clang-tools-19",
+    "csh",
+    "dash",
     "debian-archive-keyring",
+    "docker.io",
     "dpkg-dev",
     "fish",
     "gpg",
     "lld-19",
     "llvm-19",
     "mmdebstrap",
+    "nix-bin",
     "pci.ids",
     "pciutils",
+    "podman",
+    "python3-dotenv",
     "python3-jsonschema",
     "python3-venv",
     "shellcheck",
     "systemd",
     "systemd-container",
     "tcsh",
+    "time",
     "udev",
+    "util-linux",
     "zsh",
 ];
 
@@ -51,6 +60,30 @@ pub fn run_tool(command: &mut Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Tools that cargo builds where they are not installed: program, crate, release.
+pub const CARGO_TOOLS: [(&str, &str, &str); 3] =
+    [("cargo-deny", "cargo-deny", "0.20.2"), ("deadnix", "deadnix", "1.3.1"), ("nixfmt", "nixfmt_rs", "0.5.3")];
+
+/// The path of one of [`CARGO_TOOLS`]; builds it below `target/tools` where it
+/// is not installed.
+pub fn cargo_tool(top: &Path, program: &str) -> anyhow::Result<PathBuf> {
+    let tools = top.join("target/tools");
+    let built = tools.join("bin").join(program);
+    if built.exists() {
+        return Ok(built);
+    }
+    if Command::new(program).arg("--version").output().is_ok() {
+        return Ok(program.into());
+    }
+    let tool = CARGO_TOOLS.iter().find(|(name, _, _)| *name == program);
+    let (_, name, version) = tool.with_context(|| format!("nobody knows which crate has {program}"))?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut install = Command::new(cargo);
+    install.current_dir(top).args(["install", "--quiet", "--locked", name, "--version", version]);
+    run_tool(install.arg("--root").arg(&tools).arg("--target-dir").arg(tools.join("build")))?;
+    Ok(built)
+}
+
 /// Installs the Debian packages that are missing. Without root it says which
 /// ones are; what needs them will then say that it is skipped.
 #[allow(clippy::print_stderr, reason = "progress")]
@@ -69,10 +102,12 @@ pub fn install_packages() -> anyhow::Result<()> {
     }
     let apt = |arguments: &[&str]| {
         let mut command = Command::new("apt-get");
-        run_tool(command.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-o", "Dpkg::Use-Pty=0"]).args(arguments))
+        run_tool(
+            command.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-o", "Dpkg::Use-Pty=0"]).args(arguments),
+        )
     };
-    let result = apt(&["update"])
-        .and_then(|()| apt(&[&["install", "--yes", "--no-install-recommends"], &missing[..]].concat()));
+    let result =
+        apt(&["update"]).and_then(|()| apt(&[&["install", "--yes", "--no-install-recommends"], &missing[..]].concat()));
     if result.is_err() {
         eprintln!("cannot install {}; as root: apt-get install {}", missing.join(", "), missing.join(" "));
     }

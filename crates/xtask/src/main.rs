@@ -1,6 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask …`: the project's own automation.
 
+mod artifacts;
+mod bench;
+mod checkout;
+mod debian;
+mod dist;
+mod generate;
+mod host;
+mod install;
+mod repo;
+mod show;
+mod test;
+
 use clap::{Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -11,8 +23,29 @@ struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Write the files that are rendered from the policy, or check them.
+    Generate(generate::Args),
+    /// Build the programs and the packages.
+    Dist(dist::Args),
+    /// Install the file tree from built programs; debian/rules calls it.
+    Install(install::Args),
+    /// Make a signed apt repository of the packages.
+    Repo(repo::RepoArgs),
+    /// Run every test.
+    Test(test::TestArgs),
+    /// Measure what the goals ask for, each beside a named peer.
+    Bench(bench::Args),
+}
 
 fn main() -> anyhow::Result<()> {
-    match Cli::parse().command {}
+    let top = checkout::top();
+    match Cli::parse().command {
+        Command::Generate(args) => generate::run(&top, &args),
+        Command::Dist(args) => dist::run(&top, &args),
+        Command::Install(args) => install::run(&top, &args),
+        Command::Repo(args) => repo::run(&args),
+        Command::Test(args) => test::run(&top, &args),
+        Command::Bench(args) => bench::run(&top, &args),
+    }
 }

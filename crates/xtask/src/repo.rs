@@ -99,9 +99,8 @@ fn index(apt: &Path) -> anyhow::Result<()> {
     for architecture in &architectures {
         let dir = apt.join("dists").join(SUITE).join(format!("main/binary-{architecture}"));
         fs::create_dir_all(&dir)?;
-        let listing = output(
-            Command::new("apt-ftparchive").args(["--arch", architecture, "packages", "pool"]).current_dir(apt),
-        )?;
+        let listing =
+            output(Command::new("apt-ftparchive").args(["--arch", architecture, "packages", "pool"]).current_dir(apt))?;
         fs::write(dir.join("Packages"), &listing)?;
         quiet(Command::new("gzip").args(["-9nk", "Packages"]).current_dir(&dir))?;
     }

@@ -191,6 +191,15 @@ impl Policy {
                 (_, Some(choice)) => f.known(&path.key("choose"), "gfx choice", &choice.to_string(), &ids),
             }
         }
+        let last = self.gfx.rules.len().saturating_sub(1);
+        for (i, rule) in self.gfx.rules.iter().enumerate().take(last) {
+            let reachable = rule.when != GfxCondition::Otherwise;
+            f.require(
+                reachable,
+                &rules.item(i).key("when"),
+                "`otherwise` belongs last: no rule after it would ever apply",
+            );
+        }
         let total = self.gfx.rules.last().is_some_and(|rule| rule.when == GfxCondition::Otherwise);
         f.require(total, &rules, "the last rule must be `when: otherwise`, so that there always is a choice");
     }

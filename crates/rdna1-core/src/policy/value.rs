@@ -2,19 +2,19 @@
 //! Which values a variable's reader accepts, so that nothing is emitted that
 //! MIOpen's or libhsakmt's parser would refuse.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::GfxVersion;
 
 /// The words that MIOpen's boolean parser knows, in any letter case; every
 /// other text, the empty one included, makes it throw (MIOpen env.hpp:61-117).
-const MIOPEN_BOOL: [&str; 12] = [
+pub const MIOPEN_BOOL: [&str; 12] = [
     "0", "disable", "disabled", "no", "off", "false", //
     "1", "enable", "enabled", "yes", "on", "true",
 ];
 
 /// The set of values that a variable's reader accepts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Domain {
@@ -38,6 +38,31 @@ pub enum Domain {
     Path,
     /// Any text of at least one character.
     Text,
+}
+
+impl<'de> Deserialize<'de> for Domain {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        /// The same with empty braces: serde overlooks unknown keys beside the
+        /// tag of a variant that has no fields at all.
+        #[derive(Deserialize)]
+        #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+        enum Strict {
+            MiopenBool {},
+            OneOf { values: Vec<String> },
+            Integer { min: u64, max: u64 },
+            GfxVersion {},
+            Path {},
+            Text {},
+        }
+        Ok(match Strict::deserialize(d)? {
+            Strict::MiopenBool {} => Self::MiopenBool,
+            Strict::OneOf { values } => Self::OneOf { values },
+            Strict::Integer { min, max } => Self::Integer { min, max },
+            Strict::GfxVersion {} => Self::GfxVersion,
+            Strict::Path {} => Self::Path,
+            Strict::Text {} => Self::Text,
+        })
+    }
 }
 
 /// Why a value is refused; says what is allowed.

@@ -97,7 +97,7 @@ pub fn render<'a>(
 ) -> Result<String, RenderError> {
     let set: Vec<(&VarName, &str)> = set.into_iter().collect();
     for (name, value) in &set {
-        if let Some(problem) = obstacle(format, value) {
+        if let Some(problem) = obstacle(format, name, value) {
             return Err(RenderError { name: (*name).clone(), format, problem });
         }
     }
@@ -112,14 +112,65 @@ pub fn render<'a>(
     })
 }
 
+/// Linux's MAX_ARG_STRLEN: `NAME=value` with the NUL byte that ends it.
+const LONGEST_VARIABLE: usize = 128 * 1024;
+
 /// What keeps a format from carrying a value.
-fn obstacle(format: Format, value: &str) -> Option<&'static str> {
+fn obstacle(format: Format, name: &VarName, value: &str) -> Option<&'static str> {
     if value.contains('\0') {
         return Some("no environment can hold a NUL byte");
     }
+    if name.as_str().len() + value.len() + 2 > LONGEST_VARIABLE {
+        return Some("Linux starts no program with a variable of more than 128 KiB");
+    }
     match format {
-        Format::Sh | Format::Fish | Format::Csh | Format::Json => None,
-        Format::Systemd | Format::EnvironmentD => data::systemd_obstacle(value),
-        Format::Dotenv => data::dotenv_obstacle(value),
+        Format::Sh | Format::Fish | Format::Json => None,
+        Format::Csh => shell::csh_obstacle(value),
+        Format::Systemd => data::systemd_obstacle(value),
+        Format::EnvironmentD => data::environment_d_obstacle(value),
+        Format::Dotenv => data::dotenv_obstacle(name, value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(format: Format, guard: Guard, value: &str) -> Result<String, RenderError> {
+        let names: [VarName; 2] = ["A".parse().expect("valid"), "B".parse().expect("valid")];
+        render(format, guard, [(&names[0], value)], &names[1..])
+    }
+
+    /// What the real readers make of it is in tests/suite/render.
+    #[test]
+    fn each_format_has_its_own_quoting() {
+        for (format, guard, value, expected) in [
+            (Format::Sh, Guard::None, "it's $x", "unset B\nexport A='it'\\''s $x'\n"),
+            (Format::Sh, Guard::UnlessSet, "1", "unset B\n[ -n \"${A+x}\" ] || export A='1'\n"),
+            (Format::Fish, Guard::None, r"it's \", "if set -qg B; set -eg B; end\nset -gx A 'it\\'s \\\\'\n"),
+            (
+                Format::Fish,
+                Guard::UnlessSet,
+                "1",
+                "if set -qg B; set -eg B; end\nif not set -q A; set -gx A '1'; end\n",
+            ),
+            (Format::Csh, Guard::None, "a!\nb", "unsetenv B\nsetenv A 'a'\\!'\\\nb'\n"),
+            (Format::Csh, Guard::UnlessSet, "1", "unsetenv B\nif (! $?A) setenv A '1'\n"),
+            (Format::Systemd, Guard::None, "\"$x`\\\n", "A=\"\\\"\\$x\\`\\\\\n\"\n"),
+            (Format::EnvironmentD, Guard::None, "$x", "A=\"\\$\\$x\"\n"),
+            (Format::Dotenv, Guard::None, "a b", "A=a b\n"),
+            (Format::Json, Guard::None, "\"", "{\n  \"A\": \"\\\"\"\n}\n"),
+        ] {
+            assert_eq!(written(format, guard, value).as_deref(), Ok(expected), "{format}");
+        }
+    }
+
+    #[test]
+    fn formats_have_one_name_each() {
+        for (format, name) in Format::ALL {
+            assert_eq!(name.parse(), Ok(format));
+            assert_eq!(format.to_string(), name);
+        }
+        assert!("bash".parse::<Format>().is_err_and(|message| message.contains("environment.d")));
     }
 }

@@ -34,19 +34,24 @@ pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Outcome> {
 }
 
 /// A card on one line.
-pub(super) fn line(card: &Card) -> String {
-    let mut line = format!("{}  {}, {} ({})", card.pci.address, card.name, card.gfx, card.chip);
-    if let Some(units) = card.compute_units() {
-        line += &format!(", {units} compute units");
-    }
-    if let Some(bytes) = card.vram_bytes() {
-        line += &format!(", {}", size(bytes));
-    }
-    line + ", " + describe(card.state)
+fn line(card: &Card) -> String {
+    format!("{}, {}", name(card), details(card))
+}
+
+/// Which card it is.
+pub(super) fn name(card: &Card) -> String {
+    format!("{}  {}, {} ({})", card.pci.address, card.name, card.gfx, card.chip)
+}
+
+/// Its size and how far the kernel has taken it.
+pub(super) fn details(card: &Card) -> String {
+    let units = card.compute_units().map(|units| format!("{units} compute units, "));
+    let memory = card.vram_bytes().map(|bytes| format!("{}, ", size(bytes)));
+    format!("{}{}{}", units.unwrap_or_default(), memory.unwrap_or_default(), describe(card.state))
 }
 
 /// A card's state in words.
-pub(super) fn describe(state: CardState) -> &'static str {
+fn describe(state: CardState) -> &'static str {
     match state {
         CardState::Ready => "ready for compute",
         CardState::NoCompute => "driven by amdgpu, not available for compute",

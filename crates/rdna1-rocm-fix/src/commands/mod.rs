@@ -2,7 +2,7 @@
 //! One module per command. A command returns what it prints or an error;
 //! only [`main`] writes to the terminal.
 
-mod detect;
+pub mod detect;
 mod env;
 mod explain;
 mod profile;

@@ -7,6 +7,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use rdna1_core::gfx::{GfxSetting, Reach};
 use rdna1_core::policy::Engine;
 use rdna1_core::resolve::{Inactive, Resolution};
 
@@ -52,9 +53,8 @@ pub(super) fn run(context: &Context, choice: &Choice, explain: bool, line: &[OsS
         let problem = format!("profile {} needs a Python hook that this version does not contain", resolution.profile);
         return Err(Failure::Refused(problem).into());
     }
-    if explain {
-        let _ = anstream::stderr().write_all(explanation(&resolution).as_bytes());
-    }
+    let remarks = if explain { explanation(&resolution) } else { overruled(choice, &resolution) };
+    let _ = anstream::stderr().write_all(remarks.as_bytes());
     let program = &line[0];
     let mut command = Command::new(program);
     command.args(&line[1..]);
@@ -71,6 +71,27 @@ pub(super) fn run(context: &Context, choice: &Choice, explain: bool, line: &[OsS
         _ => Failure::NotExecutable(text),
     }
     .into())
+}
+
+/// What was asked for on the command line and stays undone, because the user's
+/// own variables are never overwritten.
+fn overruled(choice: &Choice, resolution: &Resolution) -> String {
+    let mut out = String::new();
+    if let (Some(asked), Some(gfx)) = (choice.gfx, &resolution.gfx)
+        && let Reach::UserSet { variable } = &gfx.reach
+        && asked != GfxSetting::Choice(gfx.choice)
+    {
+        out += &format!("{variable} stays {}, which you have set; unset it to get --gfx {asked}\n", gfx.choice);
+    }
+    if choice.profile.is_some() {
+        let source = format!("profile {}", resolution.profile);
+        for left in resolution.left_alone.iter().filter(|left| left.source == source) {
+            if let Some(value) = &left.user_value {
+                out += &format!("{} stays {value:?}, which you have set; unset it to get {}\n", left.name, left.value);
+            }
+        }
+    }
+    out
 }
 
 fn explanation(resolution: &Resolution) -> String {

@@ -57,7 +57,7 @@ fn verdict(document: &Document<'_>) -> String {
 fn machine(context: &Context, document: &Document<'_>, out: &mut String) {
     *out += &format!("{}\n", styled(TITLE, "Machine"));
     for card in &document.machine.cards {
-        *out += &format!("  card     {}\n", detect::line(card));
+        *out += &format!("  card     {}\n           {}\n", detect::name(card), detect::details(card));
     }
     for gpu in &document.machine.other_gpus {
         let driver = gpu.driver.as_deref().unwrap_or("no driver");

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Fragments of maintainer scripts. The formats differ in when they run what;
+//! what is to be done on the machine is the same.
+//!
+//! Every fragment may run again, needs neither systemd nor udev, waits for
+//! nobody for long, and does not fail.
+
+use rdna1_core::policy::Policy;
+use serde::Serialize;
+
+use crate::NAME;
+use crate::template::{Renderer, TemplateError};
+
+/// A fragment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fragment {
+    /// After installation and upgrade: puts the environment into force.
+    Activate,
+    /// Before removal: ends a refresh in flight.
+    Stop,
+    /// After removal: takes the environment out of force.
+    Deactivate,
+    /// On purge: removes configuration and recorded data.
+    Purge,
+}
+
+impl Fragment {
+    /// Every fragment.
+    pub const ALL: [Self; 4] = [Self::Activate, Self::Stop, Self::Deactivate, Self::Purge];
+
+    /// The fragment as shell code, indented by four blanks.
+    ///
+    /// # Errors
+    /// The template is broken.
+    pub fn render(self, renderer: &Renderer, policy: &Policy) -> Result<String, TemplateError> {
+        #[derive(Serialize)]
+        struct Data {
+            name: &'static str,
+            vendor: String,
+            class: String,
+        }
+        let (name, template) = match self {
+            Self::Activate => ("activate.sh", include_str!("../templates/scripts/activate.sh.hbs")),
+            Self::Stop => ("stop.sh", include_str!("../templates/scripts/stop.sh.hbs")),
+            Self::Deactivate => ("deactivate.sh", include_str!("../templates/scripts/deactivate.sh.hbs")),
+            Self::Purge => ("purge.sh", include_str!("../templates/scripts/purge.sh.hbs")),
+        };
+        let data = Data { name: NAME, vendor: policy.pci.vendor.to_string(), class: class(policy) };
+        renderer.render(name, template, &data)
+    }
+}
+
+/// How sysfs begins to write the class of a display function: `0x03`.
+pub(crate) fn class(policy: &Policy) -> String {
+    format!("{:#04x}", policy.pci.base_class)
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the packages carry: built programs, and what is made from their
+//! command lines and from the checkout's own files.
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap_complete::Shell;
+use rdna1_core::policy::Policy;
+use rdna1_payload::{Artifacts, Date, Inputs, Layout, Metadata, Program, names};
+
+use crate::checkout;
+
+/// Documentation at the top of the checkout that the packages carry as far as it is there.
+const DOCS: [&str; 1] = ["README.md"];
+
+/// Everything that a package generator needs.
+#[derive(Debug)]
+pub struct Kit {
+    policy: Policy,
+    artifacts: Artifacts,
+    metadata: Metadata,
+}
+
+impl Kit {
+    /// Without programs: enough for packaging sources.
+    pub fn without_programs(top: &Path) -> anyhow::Result<Self> {
+        let policy = Policy::embedded()?;
+        let mut artifacts = Artifacts::new();
+        for name in [names::LICENSE_MIT, names::LICENSE_APACHE, names::CHANGELOG] {
+            artifacts.insert(name, checkout::read(&top.join(name))?);
+        }
+        for name in DOCS {
+            let path = top.join(name);
+            if path.exists() {
+                artifacts.insert(format!("{}{name}", names::DOC), checkout::read(&path)?);
+            }
+        }
+        for (name, schema) in schemas() {
+            artifacts.insert(name, pretty(&schema)?);
+        }
+        let changelog = String::from_utf8(artifacts.required(names::CHANGELOG)?.to_vec())?;
+        let metadata = Metadata::new(&changelog, checkout::source_date_epoch()?)?;
+        Ok(Self { policy, artifacts, metadata })
+    }
+
+    /// With the programs of a directory.
+    pub fn with_programs(top: &Path, bin_dir: &Path) -> anyhow::Result<Self> {
+        let mut kit = Self::without_programs(top)?;
+        for program in Program::ALL {
+            let path = bin_dir.join(program.name);
+            // What is missing is reported by whoever needs it, with the remedy.
+            if path.exists() {
+                kit.artifacts.insert(format!("{}{}", names::BIN, program.name), checkout::read(&path)?);
+            }
+        }
+        let date = Date::from_epoch(kit.metadata.epoch).to_string();
+        document(&mut kit.artifacts, rdna1_rocm_fix::cli::command(), &date)?;
+        Ok(kit)
+    }
+
+    /// As the generators take it.
+    pub fn inputs(&self, layout: Layout) -> Inputs<'_> {
+        Inputs { policy: &self.policy, artifacts: &self.artifacts, metadata: &self.metadata, layout }
+    }
+}
+
+/// The schemas of the files that people write, by artifact name.
+pub fn schemas() -> [(&'static str, serde_json::Value); 2] {
+    use rdna1_core::schema;
+    [(names::POLICY_SCHEMA, schema::policy()), (names::CONFIG_SCHEMA, schema::config())]
+}
+
+/// A JSON document for people, too.
+pub fn pretty(value: &serde_json::Value) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+/// Adds a program's man pages and shell completions.
+fn document(artifacts: &mut Artifacts, mut command: clap::Command, date: &str) -> anyhow::Result<()> {
+    let name = command.get_name().to_owned();
+    // Gives the subcommands their full names, `rdna1-rocm-fix run`. Before the
+    // completions, which add a `help` subcommand for each of them.
+    let mut documented = command.clone().disable_help_subcommand(true);
+    documented.build();
+    pages(artifacts, &documented, date).with_context(|| format!("cannot write the man pages of {name}"))?;
+    for (shell, prefix) in [(Shell::Bash, names::BASH), (Shell::Zsh, names::ZSH), (Shell::Fish, names::FISH)] {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut command, &name, &mut script);
+        artifacts.insert(format!("{prefix}{name}"), script);
+    }
+    Ok(())
+}
+
+/// Adds the pages of a command and of its subcommands, `a-b.1` for `a b`.
+fn pages(artifacts: &mut Artifacts, command: &clap::Command, date: &str) -> anyhow::Result<()> {
+    let mut text = Vec::new();
+    let page = clap_mangen::Man::new(command.clone())
+        .date(date)
+        .source(format!("{} {}", rdna1_core::NAME, env!("CARGO_PKG_VERSION")))
+        .manual("User Commands");
+    page.render(&mut text)?;
+    artifacts.insert(format!("{}{}", names::MAN, page.get_filename()), text);
+    command.get_subcommands().filter(|sub| !sub.is_hide_set()).try_for_each(|sub| pages(artifacts, sub, date))
+}

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask bench`: what the goals of the design ask for, each beside a
+//! named peer that is measured in the same run.
+//!
+//! Nothing here fails: figures depend on the machine, ratios less so.
+
+use std::fs;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use rdna1_core::machine::Machine;
+use rdna1_core::policy::Policy;
+use rdna1_core::root::Root;
+
+use crate::{dist, host, install};
+
+/// A fixture of an RX 5600 XT as it is early at boot.
+const EARLY: &str = "tests/cases/01-rx5600xt-early-boot/root";
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Runs of each side; the median counts.
+    #[arg(long, default_value_t = 21)]
+    runs: usize,
+}
+
+/// One line of the table.
+struct Row {
+    what: String,
+    ours: String,
+    peer: String,
+    ratio: Option<f64>,
+    goal: &'static str,
+}
+
+/// Runs the task. Our own code is measured as it is released, so that a debug
+/// build of this program builds and runs another one.
+#[allow(clippy::print_stdout, reason = "the answer of the command")]
+pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
+    if cfg!(debug_assertions) {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let runs = args.runs.to_string();
+        let arguments = ["run", "--quiet", "--profile", "quick", "--package", "xtask", "--", "bench", "--runs", &runs];
+        return host::run_tool(Command::new(cargo).args(arguments).current_dir(top));
+    }
+    ensure!(args.runs > 0, "--runs must be at least 1");
+    let bench = Bench::new(top, args.runs)?;
+    let mut rows = vec![bench.detection_here()?];
+    for (functions, cards) in [(10, 2), (1_000, 2), (10_000, 2), (10_000, 10_000)] {
+        rows.push(bench.detection(functions, cards)?);
+    }
+    rows.push(bench.boot("no card", &bench.dir.join("empty"))?);
+    rows.push(bench.boot("RX 5600 XT", &bench.machine)?);
+    rows.push(bench.boot_memory()?);
+    rows.push(bench.login()?);
+    rows.push(bench.deb()?);
+    rows.push(bench.installed_size()?);
+    print!("{}", table(&rows));
+    println!("\nmedians of {} runs; peers run on this machine in the same minute", args.runs);
+    Ok(())
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut out = format!("{:44} {:>12} {:>28} {:>8}  {}\n", "what", "ours", "peer", "ratio", "goal");
+    for row in rows {
+        let ratio = row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.1}x"));
+        out += &format!("{:44} {:>12} {:>28} {ratio:>8}  {}\n", row.what, row.ours, row.peer, row.goal);
+    }
+    out
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.3} ms", time.as_secs_f64() * 1e3)
+}
+
+struct Bench {
+    top: PathBuf,
+    /// A directory in memory.
+    dir: PathBuf,
+    /// A machine with a card.
+    machine: PathBuf,
+    bin_dir: PathBuf,
+    policy: Policy,
+    runs: usize,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl Bench {
+    fn new(top: &Path, runs: usize) -> anyhow::Result<Self> {
+        let bin_dir = dist::programs(top)?;
+        // sysfs is in memory too; a disk would be measured instead of the code.
+        let dir = PathBuf::from(format!("/dev/shm/rdna1-bench-{}", std::process::id()));
+        fs::create_dir_all(dir.join("empty")).context("cannot write to /dev/shm")?;
+        let machine = dir.join("machine");
+        host::run_tool(Command::new("cp").arg("--archive").arg(top.join(EARLY)).arg(&machine))?;
+        Ok(Self { top: top.to_owned(), dir, machine, bin_dir, policy: Policy::embedded()?, runs })
+    }
+
+    /// The median time of a function.
+    fn median(&self, mut f: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Duration> {
+        f()?;
+        let mut times = Vec::new();
+        for _ in 0..self.runs {
+            let start = Instant::now();
+            f()?;
+            times.push(start.elapsed());
+        }
+        times.sort_unstable();
+        Ok(times[times.len() / 2])
+    }
+
+    /// The median time of a command, from start to end.
+    fn command(&self, make: impl Fn() -> Command) -> anyhow::Result<Duration> {
+        self.median(|| {
+            let mut command = make();
+            let name = command.get_program().to_string_lossy().into_owned();
+            let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+            ensure!(status.with_context(|| format!("cannot run {name}"))?.success(), "{name} failed");
+            Ok(())
+        })
+    }
+
+    fn row(&self, what: impl Into<String>, ours: Duration, peer: (&str, Duration), goal: &'static str) -> Row {
+        Row {
+            what: what.into(),
+            ours: milliseconds(ours),
+            peer: format!("{} {}", peer.0, milliseconds(peer.1)),
+            ratio: Some(peer.1.as_secs_f64() / ours.as_secs_f64()),
+            goal,
+        }
+    }
+
+    fn detect(&self, root: &Path) -> anyhow::Result<Duration> {
+        let root = Root::new(root);
+        self.median(|| {
+            black_box(Machine::detect(&root, &self.policy));
+            Ok(())
+        })
+    }
+
+    fn detection_here(&self) -> anyhow::Result<Row> {
+        let ours = self.command(|| {
+            let mut command = Command::new("sh");
+            // detect says with status 1 that there is no card.
+            command.arg("-c").arg(r#""$0" detect || [ $? = 1 ]"#).arg(self.bin_dir.join("rdna1-rocm-fix"));
+            command
+        })?;
+        let peer = self.command(|| {
+            let mut command = Command::new("sh");
+            command.arg("-c").arg("lspci -nn | grep -q 1002:731f || true");
+            command
+        })?;
+        Ok(self.row("detect as a command, this machine", ours, ("lspci -nn | grep", peer), ""))
+    }
+
+    /// Detection and lspci over the same tree of `count` functions, some of them RDNA1 cards.
+    fn detection(&self, count: usize, cards: usize) -> anyhow::Result<Row> {
+        let root = self.dir.join(format!("functions-{count}-{cards}"));
+        let devices = root.join("sys/bus/pci/devices");
+        for i in 0..count {
+            let function = devices.join(format!("{:04x}:{:02x}:{:02x}.0", i / 8192, i / 32 % 256, i % 32));
+            fs::create_dir_all(&function)?;
+            let (vendor, device) = if i < cards { ("0x1002", "0x731f") } else { ("0x8086", "0x1533") };
+            for (attribute, value) in [
+                ("vendor", vendor),
+                ("device", device),
+                ("class", "0x030000"),
+                ("revision", "0xca"),
+                ("subsystem_vendor", "0x1849"),
+                ("subsystem_device", "0x5129"),
+                // lspci wants these.
+                ("irq", "0"),
+                ("resource", ""),
+            ] {
+                fs::write(function.join(attribute), format!("{value}\n"))?;
+            }
+            fs::write(function.join("config"), config_space(vendor, device))?;
+        }
+        let ours = self.detect(&root)?;
+        let path = format!("sysfs.path={}", root.join("sys/bus/pci").display());
+        let peer = self.command(|| {
+            let mut command = Command::new("lspci");
+            command.args(["-nn", "-O", &path]);
+            command
+        })?;
+        // A tree of this size would slow down whatever is measured after it.
+        fs::remove_dir_all(&root)?;
+        let goal = if count == 10_000 && cards < count { "under 50 ms" } else { "" };
+        Ok(self.row(format!("detection, {count} functions, {cards} cards"), ours, ("lspci -nn", peer), goal))
+    }
+
+    /// The boot entry as PID 1 starts it, against one lspci.
+    fn boot(&self, machine: &str, root: &Path) -> anyhow::Result<Row> {
+        let program = self.bin_dir.join("rdna1-rocm-fix-generator");
+        let ours = self.command(|| {
+            let mut command = Command::new(&program);
+            command.env_clear().env("RDNA1_ROOT", root);
+            command
+        })?;
+        let peer = self.command(|| {
+            let mut command = Command::new("lspci");
+            command.arg("-nn");
+            command
+        })?;
+        Ok(self.row(format!("boot entry, {machine}"), ours, ("lspci -nn", peer), "under 2 ms, 10x"))
+    }
+
+    fn boot_memory(&self) -> anyhow::Result<Row> {
+        let ours = self.peak_memory(&self.bin_dir.join("rdna1-rocm-fix-generator"), &[])?;
+        let peer = self.peak_memory(Path::new("/usr/bin/lspci"), &["-nn"])?;
+        let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
+        Ok(Row {
+            what: "boot entry, peak memory, RX 5600 XT".into(),
+            ours: mib(ours),
+            peer: format!("lspci -nn {}", mib(peer)),
+            ratio: Some(peer as f64 / ours as f64),
+            goal: "under 4 MiB",
+        })
+    }
+
+    /// Largest resident set in KiB, by GNU time: a child of this program would
+    /// be charged with this program's own memory.
+    fn peak_memory(&self, program: &Path, arguments: &[&str]) -> anyhow::Result<u64> {
+        let file = self.dir.join("peak");
+        let mut time = Command::new("/usr/bin/time");
+        time.args(["--format", "%M", "--output"]).arg(&file).arg(program).args(arguments);
+        time.env("RDNA1_ROOT", &self.machine).stdout(Stdio::null());
+        ensure!(time.status().context("cannot run GNU time; apt install time")?.success(), "GNU time failed");
+        fs::read_to_string(&file)?.trim().parse().context("GNU time printed no number")
+    }
+
+    /// What a login shell does, in one shell so that its own start does not count.
+    fn login(&self) -> anyhow::Result<Row> {
+        let mut generator = Command::new(self.bin_dir.join("rdna1-rocm-fix-generator"));
+        host::output(generator.env("RDNA1_ROOT", &self.machine))?;
+        let script = self.machine.join("run/rdna1-rocm-fix/env.sh");
+        let times = 200_u32;
+        let in_shell = |body: String| {
+            self.command(move || {
+                let mut command = Command::new("dash");
+                command.arg("-c").arg(format!("i=0; while [ $i -lt {times} ]; do {body}; i=$((i+1)); done"));
+                command
+            })
+        };
+        let names = "HSA_OVERRIDE_GFX_VERSION MIOPEN_DEBUG_CONV_GEMM MIOPEN_FIND_MODE";
+        // As /etc/profile.d/rocm-rdna1.sh does it; the variables are unset so that each turn sets them.
+        let path = script.display();
+        let ours = in_shell(format!("unset {names}; if [ -x /bin/sh ] && [ -r {path} ]; then . {path}; fi"))?;
+        let peer = self.command(|| {
+            let mut command = Command::new("dash");
+            command.arg("-c").arg("for i in 1 2 3 4 5; do if lspci -nn | grep -q 1002:731f; then :; fi; done");
+            command
+        })?;
+        Ok(self.row("login", ours / times, ("lspci -nn | grep in profile.d", peer / 5), "50x"))
+    }
+
+    /// The finished .deb in process, against dpkg-deb on the same tree.
+    fn deb(&self) -> anyhow::Result<Row> {
+        let products = dist::products(&self.top, &self.bin_dir)?;
+        let product = products.first().context("dist makes at least one package")?;
+        let ours =
+            self.median(|| dist::products(&self.top, &self.bin_dir).map(|products| drop(black_box(products))))?;
+        let tree = self.dir.join("deb-tree");
+        install::write(&product.payload, &tree)?;
+        let file = self.dir.join("ours.deb");
+        fs::write(&file, &product.bytes)?;
+        host::run_tool(Command::new("dpkg-deb").arg("--control").arg(&file).arg(tree.join("DEBIAN")))?;
+        let out = self.dir.join("peer.deb");
+        let peer = self.command(|| {
+            let mut command = Command::new("dpkg-deb");
+            command.args(["--root-owner-group", "--build"]).arg(&tree).arg(&out);
+            command
+        })?;
+        let sizes = format!("{} against {} bytes", product.bytes.len(), fs::metadata(&out)?.len());
+        Ok(self.row(format!(".deb ({sizes})"), ours, ("dpkg-deb", peer), "5x (all formats < 300 ms)"))
+    }
+
+    fn installed_size(&self) -> anyhow::Result<Row> {
+        let products = dist::products(&self.top, &self.bin_dir)?;
+        let product = products.first().context("dist makes at least one package")?;
+        let bytes: usize = product.payload.entries().iter().map(|entry| entry.bytes.len()).sum();
+        let ours = format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+        Ok(Row { what: "installed size".into(), ours, peer: String::new(), ratio: None, goal: "under 12 MiB" })
+    }
+}
+
+/// The head of a PCI configuration space, as lspci reads it.
+fn config_space(vendor: &str, device: &str) -> [u8; 64] {
+    let number = |text: &str| u16::from_str_radix(&text[2..], 16).unwrap_or(0).to_le_bytes();
+    let mut space = [0; 64];
+    space[..2].copy_from_slice(&number(vendor));
+    space[2..4].copy_from_slice(&number(device));
+    space[8..12].copy_from_slice(&[0xca, 0, 0, 3]);
+    space
+}

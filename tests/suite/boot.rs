@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What processes see on a machine whose real systemd has booted.
+
+use rdna1_tests::container::{Booted, Container};
+
+use crate::installed::{INSTALL, SET_UP, both, expected, machine, made, must, rocm};
+
+/// A machine with the package and a user, not yet booted.
+fn installed() -> Option<Container> {
+    let machine = machine(&made().repo)?;
+    must(Ok(machine.run(&format!("{SET_UP} && {INSTALL} && useradd --create-home --shell /bin/bash alice"))));
+    Some(machine)
+}
+
+/// Every context, by the command that shows its environment.
+const CONTEXTS: [(&str, &str); 6] = [
+    ("system service", "systemd-run --quiet --wait --pipe env"),
+    ("user manager", "systemctl start user@1000 && systemctl --user --machine=alice@ show-environment"),
+    ("login through PAM", "systemd-run --quiet --wait --pipe -p PAMName=login -p User=alice bash -lc env"),
+    ("login shell, sh", "env -i HOME=/root sh -lc env"),
+    ("login shell, tcsh", "env -i HOME=/root bash -c 'exec -a -tcsh tcsh -c env'"),
+    ("fish", "env -i HOME=/root TERM=dumb fish -c env"),
+];
+
+fn seen(booted: &Booted, command: &str) -> Vec<String> {
+    rocm(&must(Ok(booted.run(command))))
+}
+
+#[test]
+fn with_the_card_every_context_has_the_environment() {
+    let Some(machine) = installed() else { return };
+    let machine = machine.with_card("0x731f", "0xca");
+    let booted = machine.boot();
+    for (context, command) in CONTEXTS {
+        assert_eq!(seen(&booted, command), expected(), "{context}");
+    }
+    // A reload, which every installation of some package brings, changes nothing.
+    must(Ok(booted.run("systemctl daemon-reload && systemctl daemon-reload")));
+    assert_eq!(seen(&booted, CONTEXTS[0].1), expected(), "after a reload");
+    let failed = must(Ok(booted.run("systemctl --failed --no-legend")));
+    assert_eq!(failed, "", "units failed");
+}
+
+#[test]
+fn what_administrator_and_user_have_set_stays() {
+    let Some(machine) = installed() else { return };
+    let machine = machine.with_card("0x731f", "0xca");
+    must(Ok(machine.run(
+        "mkdir -p /etc/systemd/system.conf.d /home/alice/.config/environment.d \
+         && printf '[Manager]\\nDefaultEnvironment=MIOPEN_FIND_MODE=5\\n' > /etc/systemd/system.conf.d/mine.conf \
+         && echo MIOPEN_DEBUG_CONV_FFT=1 > /home/alice/.config/environment.d/mine.conf \
+         && chown -R alice: /home/alice/.config",
+    )));
+    let booted = machine.boot();
+    let with = |changes: &[(&str, &str)]| -> Vec<String> {
+        let changed = |line: String| changes.iter().fold(line, |line, (from, to)| line.replace(from, to));
+        expected().into_iter().map(changed).collect()
+    };
+    let mode = ("MIOPEN_FIND_MODE=2", "MIOPEN_FIND_MODE=5");
+    assert_eq!(seen(&booted, CONTEXTS[0].1), with(&[mode]), "system.conf.d");
+    must(Ok(booted.run("systemctl daemon-reload")));
+    assert_eq!(seen(&booted, CONTEXTS[0].1), with(&[mode]), "system.conf.d, after a reload");
+    let unit = "systemd-run --quiet --wait --pipe -p Environment=MIOPEN_DEBUG_CONV_GEMM=0 env";
+    assert_eq!(seen(&booted, unit), with(&[mode, ("CONV_GEMM=1", "CONV_GEMM=0")]), "a unit's own");
+    assert_eq!(seen(&booted, CONTEXTS[1].1), with(&[mode, ("FFT=0", "FFT=1")]), "the user's environment.d");
+    let shell = "env -i HOME=/root MIOPEN_DEBUG_CONV_WINOGRAD= sh -lc env";
+    assert_eq!(seen(&booted, shell), with(&[("WINOGRAD=0", "WINOGRAD=")]), "set to nothing before the login");
+}
+
+#[test]
+fn without_the_card_no_context_has_anything() {
+    let Some(machine) = installed() else { return };
+    // Not RDNA1, though near: Navi 21 and Fiji.
+    let machine = machine.with_card("0x73bf", "0xc1").with_card("0x7300", "0xc8");
+    let booted = machine.boot();
+    for (context, command) in CONTEXTS {
+        assert_eq!(seen(&booted, command), [""; 0], "{context}");
+    }
+    assert_eq!(must(Ok(booted.run("ls /run | grep rdna1 || true"))), "");
+}
+
+#[test]
+fn the_hardened_service_refreshes_and_tells_systemd() {
+    let Some(machine) = installed() else { return };
+    let machine = machine.with_card("0x731f", "0xca");
+    let booted = machine.boot();
+    let start = "systemctl start rdna1-rocm-fix.service";
+    must(Ok(booted.run(&format!("echo 'profile: stock' > /etc/rdna1-rocm-fix/config.yaml && {start}"))));
+    for (context, command) in CONTEXTS.iter().filter(|(context, _)| *context != "user manager") {
+        assert_eq!(seen(&booted, command), ["HSA_OVERRIDE_GFX_VERSION=10.3.0"], "{context}");
+    }
+    // The last card goes: nothing is left, and the service is no failure.
+    machine.remove_cards();
+    must(Ok(booted.run(start)));
+    assert_eq!(seen(&booted, CONTEXTS[0].1), [""; 0]);
+    assert_eq!(must(Ok(booted.run("ls /run/rdna1-rocm-fix 2>/dev/null || true"))), "");
+    // It comes back.
+    let machine = machine.with_card("0x7340", "0xc5");
+    must(Ok(booted.run(&format!("echo 'gfx: native' > /etc/rdna1-rocm-fix/config.yaml && {start}"))));
+    let native: Vec<String> = expected().into_iter().filter(|line| !line.starts_with("HSA_")).collect();
+    assert_eq!(seen(&booted, CONTEXTS[0].1), native);
+    drop(booted);
+    drop(machine);
+}
+
+#[test]
+fn a_broken_configuration_boots_sets_nothing_and_is_explained() {
+    let Some(machine) = installed() else { return };
+    let machine = machine.with_card("0x731f", "0xca");
+    must(Ok(machine.run("echo 'profile: [' > /etc/rdna1-rocm-fix/config.yaml")));
+    let booted = machine.boot();
+    for (context, command) in CONTEXTS {
+        assert_eq!(seen(&booted, command), [""; 0], "{context}");
+    }
+    must(Ok(booted.run("systemctl start rdna1-rocm-fix.service || true")));
+    let journal = must(Ok(booted.run("journalctl --boot --unit rdna1-rocm-fix --no-pager")));
+    assert!(journal.contains("/etc/rdna1-rocm-fix/config.yaml:"), "{journal}");
+    let status = booted.run("rdna1-rocm-fix status");
+    assert!(both(&status).contains("/etc/rdna1-rocm-fix/config.yaml:"), "{}", both(&status));
+}
+
+#[test]
+fn removing_the_package_clears_a_running_machine() {
+    let Some(machine) = installed() else { return };
+    let machine = machine.with_card("0x731f", "0xca");
+    let booted = machine.boot();
+    assert_eq!(seen(&booted, CONTEXTS[0].1), expected());
+    must(Ok(booted.run("DEBIAN_FRONTEND=noninteractive apt-get remove --yes rdna1-rocm-fix")));
+    for (context, command) in CONTEXTS.iter().filter(|(context, _)| *context != "user manager") {
+        assert_eq!(seen(&booted, command), [""; 0], "{context}");
+    }
+    must(Ok(booted.run(&format!("export DEBIAN_FRONTEND=noninteractive; {INSTALL}"))));
+    assert_eq!(seen(&booted, CONTEXTS[0].1), expected(), "installed on a running machine");
+}
+
+#[test]
+fn units_pass_systemds_own_checks() {
+    let Some(machine) = installed() else { return };
+    let text = must(Ok(machine.run(
+        "systemd-analyze verify /usr/lib/systemd/system/rdna1-rocm-fix.service \
+         && udevadm verify /usr/lib/udev/rules.d/90-rocm-rdna1.rules",
+    )));
+    assert!(text.contains("Success: 1") && !text.contains("rdna1-rocm-fix.service:"), "{text}");
+    let security = must(Ok(machine
+        .run("systemd-analyze security --offline=true --threshold=20 /usr/lib/systemd/system/rdna1-rocm-fix.service")));
+    assert!(security.contains("OK"), "{security}");
+}

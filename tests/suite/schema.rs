@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The published JSON schemas, checked by a validator that is not ours.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use rdna1_tests::program::{case, program, top};
+use rdna1_tests::tools;
+
+/// Debian's Python, where python3-jsonschema is installed; not whatever `python3` is on PATH.
+const PYTHON: &str = "/usr/bin/python3";
+
+const VALIDATE: &str = "\
+import json, sys, jsonschema
+schema = json.load(open(sys.argv[1]))
+kind = jsonschema.validators.validator_for(schema)
+kind.check_schema(schema)
+errors = list(kind(schema).iter_errors(json.load(sys.stdin)))
+print([f'{list(e.absolute_path)}: {e.message[:200]}' for e in errors])
+sys.exit(len(errors) > 0)
+";
+
+fn available() -> bool {
+    let there = Command::new(PYTHON).args(["-c", "import jsonschema"]).stderr(Stdio::null()).status();
+    let there = there.is_ok_and(|status| status.success());
+    if !there {
+        tools::skip("python3-jsonschema is not installed (cargo xtask test installs it)");
+    }
+    there
+}
+
+fn validate(schema: &str, document: &str) -> Output {
+    let mut command = Command::new(PYTHON);
+    command.args(["-c", VALIDATE]).arg(top().join(schema));
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python runs");
+    child.stdin.take().expect("it is piped").write_all(document.as_bytes()).expect("python reads");
+    child.wait_with_output().expect("python ends")
+}
+
+fn accepts(schema: &str, document: &str) {
+    let output = validate(schema, document);
+    assert!(output.status.success(), "{schema}: {}", String::from_utf8_lossy(&output.stdout));
+}
+
+fn refuses(schema: &str, document: &str) {
+    let output = validate(schema, document);
+    assert_eq!(output.status.code(), Some(1), "{schema} accepts {document:.200}");
+}
+
+fn as_json(yaml: &str) -> String {
+    let value: serde_json::Value = serde_yaml::from_str(yaml).expect("it is YAML");
+    value.to_string()
+}
+
+#[test]
+fn the_policy_fits_its_schema_and_damage_does_not() {
+    if !available() {
+        return;
+    }
+    let schema = "policy/rdna1.schema.json";
+    let text = rdna1_core::policy::Policy::embedded_yaml();
+    accepts(schema, &as_json(text));
+    for (from, to) in [
+        ("version: 1\n", "version: 1\nvresion: 1\n"),
+        ("\"0x731f\"", "\"731f\""),
+        ("severity: warning", "severity: terrible"),
+        ("    gfx: gfx1010\n", ""),
+    ] {
+        assert!(text.contains(from), "the policy has changed: no {from:?}");
+        refuses(schema, &as_json(&text.replacen(from, to, 1)));
+    }
+}
+
+#[test]
+fn a_configuration_fits_its_schema() {
+    if !available() {
+        return;
+    }
+    let schema = "policy/config.schema.json";
+    accepts(schema, &as_json("profile: gemm\ngfx: native\nvariables: {MIOPEN_LOG_LEVEL: 5}\nsuppress: [X]\n"));
+    for bad in ["profil: gemm", "gfx: 10.3", "variables: [1]", "suppress: x"] {
+        refuses(schema, &as_json(bad));
+    }
+}
+
+#[test]
+fn what_the_program_prints_fits_the_documented_schemas() {
+    if !available() {
+        return;
+    }
+    let print = |root: &Path, command: &str| {
+        let output = program("rdna1-rocm-fix").arg("--root").arg(root).args([command, "--json"]).output();
+        String::from_utf8(output.expect("the program runs").stdout).expect("it prints text")
+    };
+    for name in
+        ["02-rx5600xt-ready", "11-apu-with-kfd", "12-apu-rocm-6.2", "26-nvidia-only", "34-disabled", "35-broken-config"]
+    {
+        let root = case(name);
+        accepts("docs/schema/status.schema.json", &print(&root, "status"));
+        accepts("docs/schema/detect.schema.json", &print(&root, "detect"));
+    }
+    refuses("docs/schema/status.schema.json", "{\"version\": 1}");
+}
