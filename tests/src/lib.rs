@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the tests of `suite/` share.
 
+pub mod archive;
 pub mod container;
 pub mod program;
 pub mod tools;

@@ -24,7 +24,7 @@ pub fn bin_dir() -> &'static PathBuf {
         }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let status = Command::new(cargo)
-            .args(["build", "--quiet", "--package", "rdna1-rocm-fix"])
+            .args(["build", "--quiet", "--package", "rdna1-rocm-fix", "--package", "rdna1-validate"])
             .current_dir(top())
             .status()
             .expect("cargo runs");

@@ -8,6 +8,7 @@ mod debian;
 mod detect;
 mod dnf;
 mod installed;
+mod isa;
 mod miopen;
 mod nix;
 mod render;
