@@ -13,3 +13,4 @@ mod miopen;
 mod nix;
 mod render;
 mod schema;
+mod validate;

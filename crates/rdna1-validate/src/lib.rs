@@ -2,6 +2,7 @@
 //! Checks what a ROCm stack does on an RDNA1 card. One module per subcommand.
 
 pub mod isa;
+pub mod plan;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -26,6 +27,8 @@ pub struct Cli {
 pub enum Command {
     /// Check device code without a GPU: instructions that a card lacks, hardware bugs that the code does not avoid.
     Isa(isa::Args),
+    /// Tell without a GPU what MIOpen would do: solver, workspace, what would fail and why.
+    Plan(plan::Args),
 }
 
 /// What a subcommand has to say.
@@ -43,6 +46,7 @@ pub struct Outcome {
 pub fn main(cli: &Cli) -> ExitCode {
     let result = match &cli.command {
         Command::Isa(args) => isa::run(args),
+        Command::Plan(args) => plan::run(args),
     };
     match result {
         Ok(outcome) => {

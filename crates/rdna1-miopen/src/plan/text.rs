@@ -62,5 +62,5 @@ fn totals(out: &mut String, report: &Report) {
     }
     let (workspace, memory) = (size_text(summary.largest_workspace), size_text(summary.largest_memory));
     let _ = writeln!(out, "largest workspace {workspace}; largest single convolution with its tensors {memory}");
-    out.push_str("Speed, correct results and hangs cannot be planned: rdna1-validate measures them.\n");
+    out.push_str("Speed, correct results and hangs cannot be planned; only a run on the card shows them.\n");
 }

@@ -182,7 +182,7 @@ fn advice(out: &mut String, report: &Report) {
         Some((0, 0)) => say("The code for gfx1030 has no hit."),
         Some(_) => {
             say("Code for gfx1030 (HSA_OVERRIDE_GFX_VERSION=10.3.0) has hits: take it only where the libraries that \
-                 a program needs have no code for gfx1010, and check its results with `rdna1-validate`.");
+                 a program needs have no code for gfx1010, and compare its results with the CPU's.");
             let illegal = illegal_types(report);
             if !illegal.is_empty() {
                 say(&format!("Under 10.3.0 keep away from data types with illegal kernels ({}).", illegal.join(", ")));

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `rdna1-validate plan` as a user calls it.
+
+use std::process::Output;
+
+use assert_fs::TempDir;
+use assert_fs::prelude::*;
+use rdna1_tests::program::program;
+
+fn plan(arguments: &[&str]) -> Output {
+    program("rdna1-validate").arg("plan").args(arguments).output().expect("the program runs")
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn a_model_is_served_by_gemm_and_benchmark_shows_what_is_not() {
+    let served = plan(&["resnet50", "--gfx-target", "gfx1012", "--vram", "4GiB"]);
+    assert_eq!(served.status.code(), Some(0), "{}", text(&served));
+    assert!(text(&served).contains("GEMM") && !text(&served).contains("refused"), "{}", text(&served));
+    let dilated = "MIOpen(HIP): Command [LogCmdFindConvolution] ./bin/MIOpenDriver conv -n 1 -c 64 -H 56 -W 56 -k 64 \
+                   -y 3 -x 3 -p 2 -q 2 -u 1 -v 1 -l 2 -j 2 -m conv -g 1 -F 1 -t 1\n";
+    let dir = TempDir::new().expect("there is a temporary directory");
+    let log = dir.child("log.txt");
+    log.write_str(dilated).expect("it is ours");
+    let file = log.path().display().to_string();
+    assert_eq!(plan(&["--commands", &file]).status.code(), Some(0));
+    let refused = plan(&["--commands", &file, "--benchmark"]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    assert!(text(&refused).contains("gemm-naive"), "no remedy: {}", text(&refused));
+    assert_eq!(plan(&["--commands", &file, "--benchmark", "--profile", "gemm-naive"]).status.code(), Some(0));
+}
+
+#[test]
+fn the_json_document_says_the_same() {
+    let output = plan(&["resnet18", "--json"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(document["version"], 1);
+    assert!(text(&output).contains("\"profile\": \"gemm\""), "{}", text(&output));
+}
+
+#[test]
+fn wrong_calls_say_what_is_allowed() {
+    for (arguments, status, says) in [
+        (&["resnet19"][..], 2, "resnet18"),
+        (&["--vram", "much"], 2, "6GiB"),
+        (&["--gfx-target", "navi10"], 2, "gfx1010"),
+        (&["--profile", "gem"], 3, "gemm"),
+        (&["--commands", "/no/such/file"], 3, "cannot read"),
+        (&["--miopen", "/no/such/dir"], 3, "/no/such/dir"),
+    ] {
+        let output = plan(arguments);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", text(&output));
+        assert!(text(&output).contains(says), "{arguments:?}: {}", text(&output));
+    }
+}
