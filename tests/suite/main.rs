@@ -8,5 +8,6 @@ mod debian;
 mod detect;
 mod dnf;
 mod installed;
+mod nix;
 mod render;
 mod schema;

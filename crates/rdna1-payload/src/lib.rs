@@ -24,7 +24,7 @@ pub use artifacts::{Artifacts, Program, names};
 pub use date::Date;
 pub use entry::{Entry, EntryKind, Payload};
 pub use metadata::{Metadata, NAME};
-pub use tree::{Inputs, Layout, gzip};
+pub use tree::{Inputs, Layout, OUT, gzip};
 
 /// Why a payload cannot be made.
 #[derive(Debug, thiserror::Error)]

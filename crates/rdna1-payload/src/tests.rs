@@ -91,6 +91,26 @@ fn the_tree_has_these_entries() {
 }
 
 #[test]
+fn the_tree_of_a_nix_package_lies_in_the_store_and_configures_nothing() {
+    let payload = build(&artifacts(), Layout::Nix).expect("it builds");
+    for entry in payload.entries() {
+        assert!(!entry.path.starts_with("/usr"), "{}", entry.path);
+        let text = String::from_utf8_lossy(&entry.bytes);
+        // Only texts that are installed as they are elsewhere may name places of other systems.
+        let names_usr = text.lines().any(|line| !line.trim_start().starts_with('#') && line.contains("/usr/"));
+        assert!(!names_usr || entry.path.starts_with("/share/"), "{}: {text}", entry.path);
+    }
+    let etc: Vec<&str> = payload.of_kind(EntryKind::Config).map(|entry| entry.path.as_str()).collect();
+    let shells = ["csh", "sh"].map(|shell| format!("/etc/profile.d/rocm-rdna1.{shell}"));
+    assert_eq!(etc, ["/etc/fish/conf.d/rocm-rdna1.fish", &shells[0], &shells[1]]);
+    let unit = text(&payload, "/lib/systemd/system/rdna1-rocm-fix.service");
+    assert!(unit.contains(&format!("ExecStart={OUT}/bin/rdna1-rocm-fix refresh\n")), "{unit}");
+    assert!(payload.get("/bin/rdna1-rocm-fix").is_some_and(|entry| entry.mode == 0o755));
+    let rules = text(&payload, "/lib/udev/rules.d/90-rocm-rdna1.rules");
+    assert!(rules.contains("RUN+=\"/run/current-system/systemd/bin/systemctl "), "{rules}");
+}
+
+#[test]
 fn a_missing_artifact_is_an_error_that_says_what_to_do() {
     for name in ["bin/rdna1-rocm-fix", "bin/rdna1-rocm-fix-generator", "man/rdna1-rocm-fix.1", "LICENSE-MIT"] {
         let mut some = artifacts();

@@ -21,7 +21,13 @@ pub enum Layout {
     Deb,
     /// Fedora, openSUSE and others.
     Rpm,
+    /// A Nix package: the root is the package's own directory in the store,
+    /// which texts name as [`OUT`].
+    Nix,
 }
+
+/// What stands for the package's directory until it is installed there.
+pub const OUT: &str = "@out@";
 
 impl Layout {
     /// Where login shells of csh look.
@@ -29,15 +35,51 @@ impl Layout {
         match self {
             // /etc/csh.login sources these for tcsh and bsd-csh alike.
             Self::Deb => "/etc/csh/login.d/rocm-rdna1.csh",
-            Self::Rpm => "/etc/profile.d/rocm-rdna1.csh",
+            Self::Rpm | Self::Nix => "/etc/profile.d/rocm-rdna1.csh",
         }
+    }
+
+    /// The file that fish reads.
+    fn fish(self, text: String) -> Entry {
+        match self {
+            Self::Deb | Self::Rpm => Entry::file("/usr/share/fish/vendor_conf.d/rocm-rdna1.fish", text),
+            // From where the module links it, if it is told to.
+            Self::Nix => Entry::config("/etc/fish/conf.d/rocm-rdna1.fish", text),
+        }
+    }
+
+    /// Where users' programs are.
+    fn bin(self) -> String {
+        match self {
+            Self::Deb | Self::Rpm => "/usr/bin".into(),
+            Self::Nix => format!("{OUT}/bin"),
+        }
+    }
+
+    /// systemctl. NixOS refuses udev rules that run what is not there, and
+    /// /usr/bin is not.
+    fn systemctl(self) -> &'static str {
+        match self {
+            Self::Deb | Self::Rpm => "/usr/bin/systemctl",
+            Self::Nix => "/run/current-system/systemd/bin/systemctl",
+        }
+    }
+
+    /// Where an entry of the usual tree lies.
+    fn place(self, mut entry: Entry) -> Entry {
+        if self == Self::Nix
+            && let Some(path) = entry.path.strip_prefix("/usr")
+        {
+            entry.path = path.to_owned();
+        }
+        entry
     }
 
     /// Where zsh looks for the completions of packages.
     fn zsh_completions(self) -> &'static str {
         match self {
             Self::Deb => "/usr/share/zsh/vendor-completions",
-            Self::Rpm => "/usr/share/zsh/site-functions",
+            Self::Rpm | Self::Nix => "/usr/share/zsh/site-functions",
         }
     }
 }
@@ -67,7 +109,7 @@ impl Payload {
         channels(inputs, &mut entries)?;
         configuration(inputs, &mut entries)?;
         documentation(inputs, &mut entries)?;
-        Self::new(inputs.metadata.clone(), entries)
+        Self::new(inputs.metadata.clone(), entries.into_iter().map(|entry| inputs.layout.place(entry)).collect())
     }
 
     /// The part of the tree that brings the environment to processes. It needs
@@ -78,7 +120,7 @@ impl Payload {
     pub fn channels(inputs: Inputs<'_>) -> Result<Vec<Entry>, PayloadError> {
         let mut entries = Vec::new();
         channels(inputs, &mut entries)?;
-        Ok(entries)
+        Ok(entries.into_iter().map(|entry| inputs.layout.place(entry)).collect())
     }
 }
 
@@ -116,11 +158,23 @@ fn channels(inputs: Inputs<'_>, entries: &mut Vec<Entry>) -> Result<(), PayloadE
         vendor: String,
         class: String,
         devices: Vec<String>,
+        bin: String,
+        systemctl: &'static str,
+        /// Whether files below /etc outlive the package.
+        stays: bool,
     }
     let policy = inputs.policy;
     let mut devices: Vec<String> = policy.cards.iter().map(|card| card.device.to_string()).collect();
     devices.sort_unstable();
-    let data = Data { name: NAME, vendor: policy.pci.vendor.to_string(), class: scripts::class(policy), devices };
+    let data = Data {
+        name: NAME,
+        vendor: policy.pci.vendor.to_string(),
+        class: scripts::class(policy),
+        devices,
+        bin: inputs.layout.bin(),
+        systemctl: inputs.layout.systemctl(),
+        stays: inputs.layout != Layout::Nix,
+    };
     let renderer = Renderer::new();
     let render = |name: &str, template: &str| renderer.render(name, template, &data);
 
@@ -133,16 +187,19 @@ fn channels(inputs: Inputs<'_>, entries: &mut Vec<Entry>) -> Result<(), PayloadE
     let csh = render("profile.csh", include_str!("../templates/profile.csh.hbs"))?;
     entries.push(Entry::config(inputs.layout.csh(), csh));
     let fish = render("profile.fish", include_str!("../templates/profile.fish.hbs"))?;
-    entries.push(Entry::file("/usr/share/fish/vendor_conf.d/rocm-rdna1.fish", fish));
+    entries.push(inputs.layout.fish(fish));
     Ok(())
 }
 
 /// The administrator's configuration and the policy behind it.
 fn configuration(inputs: Inputs<'_>, entries: &mut Vec<Entry>) -> Result<(), PayloadError> {
-    let example = config_example::text(&Renderer::new(), inputs.policy)?;
-    entries.push(Entry::dir(format!("/etc/{NAME}")));
-    entries.push(Entry::config(config::FILE, example));
-    entries.push(Entry::dir(config::DROP_INS));
+    // On NixOS the module writes the configuration.
+    if inputs.layout != Layout::Nix {
+        let example = config_example::text(&Renderer::new(), inputs.policy)?;
+        entries.push(Entry::dir(format!("/etc/{NAME}")));
+        entries.push(Entry::config(config::FILE, example));
+        entries.push(Entry::dir(config::DROP_INS));
+    }
     entries.push(Entry::dir(format!("/usr/share/{NAME}")));
     entries.push(Entry::file(POLICY, Policy::embedded_yaml()));
     for name in [names::POLICY_SCHEMA, names::CONFIG_SCHEMA] {
@@ -163,7 +220,7 @@ fn documentation(inputs: Inputs<'_>, entries: &mut Vec<Entry>) -> Result<(), Pay
     match inputs.layout {
         // Debian's `copyright` file, which the deb generator writes, holds or names them.
         Layout::Deb => {}
-        Layout::Rpm => {
+        Layout::Rpm | Layout::Nix => {
             let dir = format!("/usr/share/licenses/{NAME}");
             entries.push(Entry::dir(&dir));
             entries

@@ -22,7 +22,7 @@ pub struct Args {
 }
 
 /// Directories in which every file is generated.
-const OWNED: [&str; 3] = ["debian", "docs/schema", "rpm"];
+const OWNED: [&str; 4] = ["debian", "docs/schema", "nix", "rpm"];
 
 /// What debhelper leaves in `debian/` when someone builds there.
 const LEFT_BY_BUILDS: [&str; 6] = [
@@ -70,6 +70,9 @@ fn wanted(top: &Path) -> anyhow::Result<BTreeMap<String, Generated>> {
     }
     for (path, text) in rdna1_rpm::sources::rpm(kit.inputs(Layout::Rpm))? {
         wanted.insert(format!("rpm/{path}"), Generated { executable: false, bytes: text.into_bytes() });
+    }
+    for (path, text) in rdna1_nix::sources(kit.inputs(Layout::Nix))? {
+        wanted.insert(path.to_owned(), Generated { executable: false, bytes: text.into_bytes() });
     }
     for (name, schema) in artifacts::schemas() {
         let generated = Generated { executable: false, bytes: artifacts::pretty(&schema)?.into_bytes() };

@@ -19,6 +19,7 @@ pub const PACKAGES: &[&str] = &[
     "fish",
     "gpg",
     "mmdebstrap",
+    "nix-bin",
     "pci.ids",
     "pciutils",
     "podman",
@@ -61,6 +62,30 @@ pub fn run_tool(command: &mut Command) -> anyhow::Result<()> {
         bail!("{name} failed: {status}");
     }
     Ok(())
+}
+
+/// Tools that cargo builds where they are not installed: program, crate, release.
+pub const CARGO_TOOLS: [(&str, &str, &str); 3] =
+    [("cargo-deny", "cargo-deny", "0.20.2"), ("deadnix", "deadnix", "1.3.1"), ("nixfmt", "nixfmt_rs", "0.5.3")];
+
+/// The path of one of [`CARGO_TOOLS`]; builds it below `target/tools` where it
+/// is not installed.
+pub fn cargo_tool(top: &Path, program: &str) -> anyhow::Result<PathBuf> {
+    let tools = top.join("target/tools");
+    let built = tools.join("bin").join(program);
+    if built.exists() {
+        return Ok(built);
+    }
+    if Command::new(program).arg("--version").output().is_ok() {
+        return Ok(program.into());
+    }
+    let tool = CARGO_TOOLS.iter().find(|(name, _, _)| *name == program);
+    let (_, name, version) = tool.with_context(|| format!("nobody knows which crate has {program}"))?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut install = Command::new(cargo);
+    install.current_dir(top).args(["install", "--quiet", "--locked", name, "--version", version]);
+    run_tool(install.arg("--root").arg(&tools).arg("--target-dir").arg(tools.join("build")))?;
+    Ok(built)
 }
 
 /// Installs the Debian packages that are missing. Without root it says which

@@ -22,7 +22,7 @@ pub struct Args {
     /// Directory of the built programs [default: cargo's release directory].
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
-    /// Whose places for files: deb or rpm.
+    /// Whose places for files: deb, rpm or nix.
     #[arg(long, default_value = "deb", value_parser = layout)]
     layout: Layout,
 }
@@ -31,7 +31,8 @@ fn layout(text: &str) -> Result<Layout, String> {
     match text {
         "deb" => Ok(Layout::Deb),
         "rpm" => Ok(Layout::Rpm),
-        _ => Err("allowed are deb and rpm".into()),
+        "nix" => Ok(Layout::Nix),
+        _ => Err("allowed are deb, rpm and nix".into()),
     }
 }
 
@@ -43,6 +44,8 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     let payload = match args.layout {
         Layout::Deb => rdna1_deb::tree(inputs)?,
         Layout::Rpm => rdna1_rpm::tree(inputs)?,
+        // Its texts name the directory in which the package lies for good.
+        Layout::Nix => rdna1_nix::tree(inputs, &std::path::absolute(&args.destdir)?.to_string_lossy())?,
     };
     write(&payload, &args.destdir)
 }

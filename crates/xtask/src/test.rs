@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask test`: everything that must hold, one step after the other.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -10,9 +10,6 @@ use clap::Args;
 
 use crate::host::{self, run_tool};
 use crate::{debian, dist, generate};
-
-/// The release of cargo-deny that is installed where there is none.
-const CARGO_DENY: &str = "0.20.2";
 
 /// Which steps to run.
 #[derive(Debug, Args)]
@@ -32,7 +29,7 @@ type Step = (&'static str, fn(&Path) -> anyhow::Result<()>);
 const NATIVE: &str = "native";
 
 const STEPS: [Step; 9] = [
-    ("tools", |_| host::install_packages()),
+    ("tools", tools),
     ("format", |top| run_tool(cargo(top).args(["fmt", "--all", "--check"]))),
     ("lint", lint),
     ("licences", licences),
@@ -78,16 +75,14 @@ fn lint(top: &Path) -> anyhow::Result<()> {
 }
 
 fn licences(top: &Path) -> anyhow::Result<()> {
-    let tools = top.join("target/tools");
-    let mut deny = tools.join("bin/cargo-deny");
-    if Command::new("cargo-deny").arg("--version").output().is_ok() {
-        deny = PathBuf::from("cargo-deny");
-    } else if !deny.exists() {
-        let mut install = cargo(top);
-        install.args(["install", "--quiet", "--locked", "cargo-deny", "--version", CARGO_DENY]);
-        run_tool(install.arg("--root").arg(&tools).args(["--target-dir"]).arg(tools.join("build")))?;
-    }
+    let deny = host::cargo_tool(top, "cargo-deny")?;
     run_tool(Command::new(deny).current_dir(top).args(["--all-features", "check", "bans", "licenses", "sources"]))
+}
+
+/// What the tests run, of this machine and of our own building.
+fn tools(top: &Path) -> anyhow::Result<()> {
+    host::install_packages()?;
+    ["deadnix", "nixfmt"].into_iter().try_for_each(|program| host::cargo_tool(top, program).map(drop))
 }
 
 /// All Rust tests. In a mount namespace of their own, so that not even a

@@ -10,7 +10,7 @@ mod value;
 
 pub use load::PolicyError;
 pub use model::*;
-pub use value::{Domain, InvalidValue};
+pub use value::{Domain, InvalidValue, MIOPEN_BOOL};
 
 use crate::ids::{GfxTarget, PciId, PciRevision};
 

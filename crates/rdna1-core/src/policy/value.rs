@@ -8,7 +8,7 @@ use crate::ids::GfxVersion;
 
 /// The words that MIOpen's boolean parser knows, in any letter case; every
 /// other text, the empty one included, makes it throw (MIOpen env.hpp:61-117).
-const MIOPEN_BOOL: [&str; 12] = [
+pub const MIOPEN_BOOL: [&str; 12] = [
     "0", "disable", "disabled", "no", "off", "false", //
     "1", "enable", "enabled", "yes", "on", "true",
 ];

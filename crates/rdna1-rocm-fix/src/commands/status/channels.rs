@@ -34,7 +34,8 @@ pub struct Channel {
     pub state: ChannelState,
 }
 
-/// What is reached, by which file, masked by which file, and whether it carries the state below `/run`.
+/// What is reached, by which file, replaced or masked by which file (NixOS has
+/// only the latter), and whether it carries the state below `/run`.
 const CHANNELS: [(&str, &str, Option<&str>, bool); 4] = [
     (
         "services and desktop sessions",
@@ -57,17 +58,18 @@ pub(super) fn look(context: &Context) -> Vec<Channel> {
     let current = state::is_current(root, &context.resolve_machine());
     CHANNELS
         .iter()
-        .map(|&(reaches, file, mask, carries)| {
-            let state = if mask.is_some_and(|mask| is_mask(root, mask)) {
+        .map(|&(reaches, file, override_file, carries)| {
+            let in_etc = override_file.filter(|file| root.join(file).is_file());
+            let state = if override_file.is_some_and(|file| is_mask(root, file)) {
                 ChannelState::Masked
-            } else if !root.join(file).is_file() {
+            } else if in_etc.is_none() && !root.join(file).is_file() {
                 ChannelState::Missing
             } else if carries && !current {
                 ChannelState::Stale
             } else {
                 ChannelState::InPlace
             };
-            Channel { reaches, file, state }
+            Channel { reaches, file: in_etc.unwrap_or(file), state }
         })
         .collect()
 }
