@@ -31,7 +31,7 @@ impl Fragment {
     /// The fragment as shell code, indented by four blanks.
     ///
     /// dpkg may run scripts for a machine in a directory, `DPKG_ROOT`, which is
-    /// not the one that runs; rpm always changes its root before.
+    /// not the one that runs; rpm always changes its root before, and Nix runs none.
     ///
     /// # Errors
     /// The template is broken.

@@ -28,6 +28,9 @@ pub enum RpmError {
     /// A date is none that the format can carry: it counts seconds in 32 bits.
     #[error("{0} seconds after 1970 is too late for an RPM package")]
     Date(u64),
+    /// The date is still to come.
+    #[error("{0} seconds after 1970 is in the future: date the release in CHANGELOG.md, or SOURCE_DATE_EPOCH, today")]
+    Future(u64),
     /// The package's parts do not fit together.
     #[error("cannot write the package: {0}")]
     Write(String),

@@ -65,8 +65,14 @@ pub(crate) fn write(
     for entry in payload.entries() {
         add(&mut builder, entry)?;
     }
+    let package = builder.build()?;
+    // The crate takes the clock's time where the date is still to come, and the
+    // package would be another one every second.
+    if package.metadata.get_build_time()? != u64::from(date) {
+        return Err(RpmError::Future(metadata.epoch));
+    }
     let mut bytes = Vec::new();
-    builder.build()?.write(&mut bytes)?;
+    package.write(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -10,9 +10,7 @@ use super::*;
 
 const CHANGELOG: &str = "## [0.1.0] - 2026-11-24\n\n### Added\n\n- `one` is at 100%\n- two\n";
 
-fn sources() -> (String, String) {
-    let policy = Policy::embedded().expect("the embedded policy is sound");
-    let metadata = Metadata::new(CHANGELOG, None).expect("the changelog is sound");
+fn artifacts() -> Artifacts {
     let mut artifacts = Artifacts::new();
     for name in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md", "policy.schema.json", "config.schema.json"]
         .into_iter()
@@ -21,6 +19,13 @@ fn sources() -> (String, String) {
     {
         artifacts.insert(name, name);
     }
+    artifacts
+}
+
+fn sources() -> (String, String) {
+    let policy = Policy::embedded().expect("the embedded policy is sound");
+    let metadata = Metadata::new(CHANGELOG, None).expect("the changelog is sound");
+    let artifacts = artifacts();
     let inputs = Inputs { policy: &policy, artifacts: &artifacts, metadata: &metadata, layout: Layout::Rpm };
     let mut files = sources::rpm(inputs).expect("they render");
     let spec = files.remove("rdna1-rocm-fix.spec").expect("there is a spec file");
@@ -81,4 +86,37 @@ fn requirements_have_the_form_of_rpmbuild() {
 #[test]
 fn what_comes_before_a_version_sorts_before_it() {
     assert_eq!(version("1.0.0-rc.1"), "1.0.0~rc.1");
+}
+
+/// Builds a package of programs that every machine has.
+fn build_at(epoch: u64) -> Result<Rpm, RpmError> {
+    let policy = Policy::embedded().expect("the embedded policy is sound");
+    let metadata = Metadata::new(CHANGELOG, Some(epoch)).expect("the changelog is sound");
+    let mut artifacts = artifacts();
+    let program = std::fs::read("/bin/true").expect("every machine has it");
+    artifacts.insert("bin/rdna1-rocm-fix", program.clone());
+    artifacts.insert("bin/rdna1-rocm-fix-generator", program);
+    build(Inputs { policy: &policy, artifacts: &artifacts, metadata: &metadata, layout: Layout::Rpm })
+}
+
+#[test]
+fn the_date_is_the_given_one_or_an_error() {
+    let (one, two) = (build_at(1_600_000_000), build_at(1_600_000_000));
+    let (one, two) = (one.expect("it builds"), two.expect("it builds"));
+    assert!(one.bytes == two.bytes && one.file_name.starts_with("rdna1-rocm-fix-0.1.0-1."));
+    assert!(matches!(build_at(4_000_000_000), Err(RpmError::Future(4_000_000_000))));
+    assert!(matches!(build_at(5_000_000_000), Err(RpmError::Date(5_000_000_000))));
+}
+
+#[test]
+fn what_is_no_program_makes_no_package() {
+    let policy = Policy::embedded().expect("the embedded policy is sound");
+    let metadata = Metadata::new(CHANGELOG, None).expect("the changelog is sound");
+    let mut artifacts = artifacts();
+    for name in ["bin/rdna1-rocm-fix", "bin/rdna1-rocm-fix-generator"] {
+        artifacts.insert(name, "#!/bin/sh\n");
+    }
+    let inputs = Inputs { policy: &policy, artifacts: &artifacts, metadata: &metadata, layout: Layout::Rpm };
+    let error = build(inputs).expect_err("there is no ELF file").to_string();
+    assert!(error.contains("no program in ELF form"), "{error}");
 }

@@ -92,3 +92,20 @@ fn a_repository_that_another_key_signed() {
     index(&mixed);
     refused(&mixed, "is not installed");
 }
+
+#[test]
+fn a_repository_whose_key_has_expired() {
+    if machine(|made| made.repo.clone()).is_none() {
+        return;
+    }
+    // For this key it is the summer of 2020; it is good until the end of that year.
+    let home = made().dir.join("expired-key");
+    std::fs::create_dir_all(&home).expect("target is writable");
+    std::fs::write(home.join("gpg.conf"), "faked-system-time 20200701T000000!\n").expect("target is writable");
+    must(Command::new("chmod").arg("700").arg(&home).output());
+    let mut gpg = Command::new("gpg");
+    gpg.args(["--batch", "--quiet", "--homedir"]).arg(&home).args(["--passphrase", "", "--quick-generate-key"]);
+    must(gpg.args(["expired test of rdna1-rocm-fix", "ed25519", "sign", "2020-12-31"]).output());
+    let expired = repository(&made().dir.join("expired"), &made().rpm, &home);
+    refused(&expired, "Bad GPG signature");
+}

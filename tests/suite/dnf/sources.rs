@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use rdna1_tests::program::{top, xtask};
+use rdna1_tests::program::{bin_dir, top, xtask};
 use rdna1_tests::tools::available;
 
 use super::repo;
@@ -93,6 +93,42 @@ fn rpmbuild_makes_the_same_package_of_the_spec_file() {
     let tree = dir.join("tree");
     unpack(&made().rpm, &tree);
     compare(&rpmbuild(&dir, &spec_with_tree(&tree)), false);
+}
+
+#[test]
+fn shellcheck_likes_the_scriptlets() {
+    if machine(repo).is_none() || !available(&["shellcheck"]) {
+        return;
+    }
+    for scriptlet in ["PREUN", "POSTUN", "POSTTRANS"] {
+        let format = format!("%{{{scriptlet}}}\n");
+        let text = must(Command::new("rpm").args(["-q", "--queryformat", &format, "-p"]).arg(&made().rpm).output());
+        assert!(text.ends_with("exit 0\n"), "{scriptlet}: {text}");
+        let file = made().dir.join(scriptlet);
+        std::fs::write(&file, text).expect("target is writable");
+        must(Command::new("shellcheck").args(["--shell=sh", "--severity=style"]).arg(file).output());
+    }
+}
+
+/// Neither the time nor the builder's umask, time zone or place gets into them.
+#[test]
+fn packages_of_both_families_are_the_same_bytes_whoever_builds_them() {
+    let dist = |name: &str, umask: &str| {
+        let out = top().join("target").join(name);
+        let _ = std::fs::remove_dir_all(&out);
+        let mut xtask = xtask();
+        xtask.arg("dist").arg("--bin-dir").arg(bin_dir()).arg("--out").arg(&out);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"]).arg(xtask.get_program());
+        command.args(xtask.get_args()).current_dir(top()).env("TZ", format!("X{}", umask.trim_start_matches('0')));
+        must(command.output());
+        std::fs::read_to_string(out.join("SHA256SUMS")).expect("dist writes it")
+    };
+    let first = dist("reproducible/a", "022");
+    assert_eq!(first.lines().count(), 2, "{first}");
+    // The build time in packages has a resolution of one second.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert_eq!(dist("reproducible/b/elsewhere", "077"), first);
 }
 
 /// From the source tarball, without network. It compiles everything three times
