@@ -25,6 +25,10 @@ pub struct Args {
     /// Whose places for files: deb, rpm or nix.
     #[arg(long, default_value = "deb", value_parser = layout)]
     layout: Layout,
+    /// Where the directory will lie for good, which texts of the Nix layout
+    /// name [default: where it is made].
+    #[arg(long, value_name = "DIR")]
+    prefix: Option<PathBuf>,
 }
 
 fn layout(text: &str) -> Result<Layout, String> {
@@ -41,11 +45,11 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     let bin_dir = args.bin_dir.clone().unwrap_or_else(|| checkout::release_dir(top));
     let kit = Kit::with_programs(top, &bin_dir)?;
     let inputs = kit.inputs(args.layout);
+    let prefix = std::path::absolute(args.prefix.as_ref().unwrap_or(&args.destdir))?;
     let payload = match args.layout {
         Layout::Deb => rdna1_deb::tree(inputs)?,
         Layout::Rpm => rdna1_rpm::tree(inputs)?,
-        // Its texts name the directory in which the package lies for good.
-        Layout::Nix => rdna1_nix::tree(inputs, &std::path::absolute(&args.destdir)?.to_string_lossy())?,
+        Layout::Nix => rdna1_nix::tree(inputs, &prefix.to_string_lossy())?,
     };
     write(&payload, &args.destdir)
 }

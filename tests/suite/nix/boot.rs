@@ -23,6 +23,10 @@ const CONTEXTS: [(&str, &str); 5] = [
     ("fish", "env -i HOME=/root TERM=dumb fish --login -c env"),
 ];
 
+/// Where the machine has the package: not below /tmp or a home, which the
+/// hardened unit does not see.
+const STORE: &str = "/nix/store/00000000000000000000000000000000-rdna1-rocm-fix";
+
 fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().expect("it lies below the root")).expect("the overlay is writable");
     fs::write(path, text).expect("the overlay is writable");
@@ -32,10 +36,15 @@ fn write(path: &Path, text: &str) {
 /// that stands for its store path.
 fn machine(nixos: &Value) -> Option<Container> {
     let out = top().join("target/nix-boot/out");
-    let container = Container::new(&debian_root()?).with_bind(&out, &out.display().to_string());
+    let container = Container::new(&debian_root()?).with_bind(&out, STORE);
     let _ = fs::remove_dir_all(&out);
     let mut install = xtask();
-    install.args(["install", "--layout", "nix", "--bin-dir"]).arg(bin_dir()).arg("--destdir").arg(&out);
+    install
+        .args(["install", "--layout", "nix", "--bin-dir"])
+        .arg(bin_dir())
+        .arg("--destdir")
+        .arg(&out)
+        .args(["--prefix", STORE]);
     must(install.output());
 
     let etc = container.root().join("etc");
@@ -48,7 +57,7 @@ fn machine(nixos: &Value) -> Option<Container> {
     for (name, target) in links.chain(packages) {
         let at = etc.join(name);
         fs::create_dir_all(at.parent().expect("it lies below /etc")).expect("the overlay is writable");
-        symlink(target.replace("PACKAGE", &out.display().to_string()), at).expect("the overlay is writable");
+        symlink(target.replace("PACKAGE", STORE), at).expect("the overlay is writable");
     }
     // Only what the module says: Debian's own files would read profile.d anyway.
     write(&etc.join("profile"), nixos["shells"]["bash"].as_str().expect("a text"));
@@ -87,9 +96,9 @@ fn a_booted_systemd_takes_everything_from_the_store_and_etc() {
     let failed = must(Ok(booted.run("systemctl --failed --no-legend")));
     assert_eq!(failed, "", "units failed");
     // All channels are there, though none is where a distribution has it.
-    let program = top().join("target/nix-boot/out/bin/rdna1-rocm-fix");
-    let status: Value = serde_json::from_slice(&booted.run(&format!("{} status --json", program.display())).stdout)
-        .expect("status prints JSON");
+    let status: Value =
+        serde_json::from_slice(&booted.run(&format!("{STORE}/bin/rdna1-rocm-fix status --json")).stdout)
+            .expect("status prints JSON");
     let channels = status["channels"].as_array().expect("a list");
     assert!(!channels.is_empty() && channels.iter().all(|channel| channel["state"] == "in-place"), "{channels:#?}");
 }
