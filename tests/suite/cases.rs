@@ -79,6 +79,18 @@ fn every_case_comes_out_as_expected() {
     assert!(wrong.is_empty(), "{}\n\nRDNA1_BLESS=1 accepts what came out", wrong.join("\n"));
 }
 
+/// At boot, where nobody reads reasons, the same is set.
+#[test]
+fn the_policy_without_texts_sets_the_same() {
+    let whole = Policy::embedded().expect("the embedded policy is readable");
+    let short = Policy::embedded_for_boot().expect("the embedded policy is readable");
+    assert_eq!(short.cards.len(), whole.cards.len());
+    for folder in case_folders() {
+        let of = |policy: &Policy| outcome(policy, &folder).expect("the case is readable").remove("env.txt");
+        assert_eq!(of(&short), of(&whole), "{}", folder.display());
+    }
+}
+
 /// What `snapshot` saves for a bug report is enough to see the same.
 #[test]
 fn a_snapshot_of_every_case_comes_out_the_same() {

@@ -203,6 +203,19 @@ fn the_boot_entry_prints_all_or_nothing_and_never_fails() {
 }
 
 #[test]
+fn the_boot_entry_prints_what_refresh_writes() {
+    for name in
+        [EARLY, READY, "09-two-generations", "11-apu-with-kfd", "12-apu-rocm-6.2", "32-drop-ins", "38-selection"]
+    {
+        let dir = machine(name);
+        let printed = stdout(&mut generator(dir.path()));
+        stdout(&mut on(dir.path(), &["refresh", "--no-reload"]));
+        let written = std::fs::read_to_string(dir.child("run/rdna1-rocm-fix/env").path()).unwrap_or_default();
+        assert_eq!(printed, written, "{name}");
+    }
+}
+
+#[test]
 fn the_boot_entry_serves_systemd_even_if_run_cannot_be_written() {
     let dir = machine(EARLY);
     dir.child("run").write_str("no directory").expect("it is ours");

@@ -57,6 +57,24 @@ impl Context {
     /// # Errors
     /// Only if this build's own policy is broken.
     pub fn read(root: Root) -> Result<Self, PolicyError> {
+        Self::read_with(root, Policy::embedded, |machine| !machine.cards.is_empty())
+    }
+
+    /// As [`Context::read`], with only that of the policy which decides what is set.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_for_boot(root: Root) -> Result<Self, PolicyError> {
+        // ROCm's version decides only how far an override reaches beside other
+        // GPUs; to look for it means to list all libraries.
+        Self::read_with(root, Policy::embedded_for_boot, |machine| machine.bystanders().next().is_some())
+    }
+
+    fn read_with(
+        root: Root,
+        embedded: fn() -> Result<Policy, PolicyError>,
+        asks_for_stacks: fn(&Machine) -> bool,
+    ) -> Result<Self, PolicyError> {
         let mut broken = Vec::new();
         let policy = match read_policy(&root) {
             Ok(policy) => policy,
@@ -65,7 +83,7 @@ impl Context {
                 None
             }
         };
-        let policy = policy.map_or_else(Policy::embedded, Ok)?;
+        let policy = policy.map_or_else(embedded, Ok)?;
         let mut note = |problem: String| broken.push(problem);
         let machine = Machine::detect(&root, &policy);
         let config = Config::read(&root, &policy).unwrap_or_else(|error| {
@@ -76,8 +94,7 @@ impl Context {
             note(format!("{error}; delete the file or have it measured again"));
             None
         });
-        // Without a card nobody asks which ROCm there is.
-        let stacks = if machine.cards.is_empty() { Stacks::default() } else { Stacks::detect(&root) };
+        let stacks = if asks_for_stacks(&machine) { Stacks::detect(&root) } else { Stacks::default() };
         let applied = state::read(&root);
         Ok(Self { root, policy, machine, stacks, config, selection, applied, broken })
     }

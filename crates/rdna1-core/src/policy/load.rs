@@ -7,6 +7,9 @@ use crate::yaml::{self, YamlError};
 /// The policy that was compiled in, as JSON; made from `policy/rdna1.yaml` by build.rs.
 const EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/policy.json"));
 
+/// The same without what only people read; made by build.rs too.
+const EMBEDDED_FOR_BOOT: &str = include_str!(concat!(env!("OUT_DIR"), "/boot-policy.json"));
+
 /// The same policy as its authors wrote it; what the packages ship.
 const EMBEDDED_YAML: &str = include_str!("../../../../policy/rdna1.yaml");
 
@@ -24,14 +27,16 @@ impl Policy {
     /// # Errors
     /// None in a released build: a test reads the same data.
     pub fn embedded() -> Result<Self, PolicyError> {
-        serde_json::from_str(EMBEDDED).map_err(|error| {
-            PolicyError(vec![YamlError {
-                file: "embedded policy".into(),
-                line: None,
-                column: None,
-                message: format!("{error}; this build is broken, please reinstall"),
-            }])
-        })
+        from_json(EMBEDDED)
+    }
+
+    /// The compiled-in policy as far as it decides what is set: without
+    /// reasons, sources, card names and advisories, which nobody reads at boot.
+    ///
+    /// # Errors
+    /// As [`Policy::embedded`].
+    pub fn embedded_for_boot() -> Result<Self, PolicyError> {
+        from_json(EMBEDDED_FOR_BOOT)
     }
 
     /// The text of the compiled-in policy, with its comments.
@@ -69,4 +74,15 @@ impl Policy {
             .collect();
         Err(PolicyError(errors))
     }
+}
+
+fn from_json(text: &str) -> Result<Policy, PolicyError> {
+    serde_json::from_str(text).map_err(|error| {
+        PolicyError(vec![YamlError {
+            file: "embedded policy".into(),
+            line: None,
+            column: None,
+            message: format!("{error}; this build is broken, please reinstall"),
+        }])
+    })
 }
