@@ -2,7 +2,7 @@
 //! the time that the YAML takes, and the YAML stays the only place to edit.
 //!
 //! There are two forms: the whole, and one without what only people read,
-//! which is a fourth of it and all that decides at boot.
+//! which is less than a third of it and all that decides at boot.
 
 use std::path::Path;
 use std::{env, fs};

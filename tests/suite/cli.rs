@@ -216,6 +216,16 @@ fn the_boot_entry_prints_what_refresh_writes() {
 }
 
 #[test]
+fn the_boot_entry_leaves_nothing_stale_where_a_value_cannot_be_written() {
+    let dir = machine(EARLY);
+    stdout(&mut generator(dir.path()));
+    let config = dir.child("etc/rdna1-rocm-fix/config.yaml");
+    config.write_str("variables:\n  MIOPEN_CUSTOM_CACHE_DIR: \"/a\\uFFFEb\"\n").expect("it is ours");
+    assert_eq!(stdout(&mut generator(dir.path())), "");
+    assert!(!dir.child("run/rdna1-rocm-fix").exists(), "login shells keep the old environment");
+}
+
+#[test]
 fn the_boot_entry_serves_systemd_even_if_run_cannot_be_written() {
     let dir = machine(EARLY);
     dir.child("run").write_str("no directory").expect("it is ours");

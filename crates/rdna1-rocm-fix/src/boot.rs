@@ -39,11 +39,11 @@ fn generate(root: Root) -> anyhow::Result<()> {
         report(&format!("nothing is set, because {problem}"));
     }
     let machine_wide = context.resolve_machine();
-    let here = context.resolve(&Default::default(), &current_environment());
-    let text = environment(&here)?;
     if let Err(problem) = state::write(&context.root, &machine_wide) {
         report(&format!("login shells stay without the environment: {problem:#}"));
     }
+    let here = context.resolve(&Default::default(), &current_environment());
+    let text = environment(&here)?;
     // One write at the very end: systemd gets all of it or nothing.
     std::io::stdout().write_all(text.as_bytes())?;
     // The process ends now; to give back a policy of thousands of texts one by

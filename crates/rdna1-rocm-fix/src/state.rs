@@ -35,11 +35,13 @@ pub fn read(root: &Root) -> Applied {
 
 /// Whether the files below `/run` are those of this resolution.
 pub fn is_current(root: &Root, resolution: &Resolution) -> bool {
-    contents(resolution).is_ok_and(|wanted| {
-        wanted.iter().all(|(name, text)| {
-            let there = root.read_text(&format!("{DIR}/{name}"));
-            there.is_ok_and(|there| there.unwrap_or_default() == *text)
-        })
+    contents(resolution).is_ok_and(|wanted| are_there(root, &wanted))
+}
+
+fn are_there(root: &Root, wanted: &Contents) -> bool {
+    wanted.iter().all(|(name, text)| {
+        let there = root.read_text(&format!("{DIR}/{name}"));
+        there.is_ok_and(|there| there.unwrap_or_default() == *text)
     })
 }
 
@@ -50,18 +52,22 @@ pub fn is_current(root: &Root, resolution: &Resolution) -> bool {
 /// A file cannot be written, or a value cannot be written in a file's syntax;
 /// then the old files are removed, so that nothing stale stays in force.
 pub fn write(root: &Root, resolution: &Resolution) -> anyhow::Result<bool> {
-    if is_current(root, resolution) {
+    let wanted = contents(resolution);
+    if wanted.as_ref().is_ok_and(|wanted| are_there(root, wanted)) {
         return Ok(false);
     }
-    replace(root, resolution).inspect_err(|_| {
+    wanted.and_then(|wanted| replace(root, &wanted)).inspect_err(|_| {
         // The first error is the one to report.
         let _ = remove(root);
     })?;
     Ok(true)
 }
 
-/// The files' contents by name; an empty one stands for no file.
-fn contents(resolution: &Resolution) -> anyhow::Result<Vec<(&'static str, String)>> {
+/// The files' contents by name; an empty one stands for no file. All are empty
+/// where nothing is set.
+type Contents = Vec<(&'static str, String)>;
+
+fn contents(resolution: &Resolution) -> anyhow::Result<Contents> {
     let mut files = Vec::new();
     for (name, format) in FILES {
         files.push((name, render(format, Guard::UnlessSet, resolution.variables(), &[])?));
@@ -73,9 +79,8 @@ fn contents(resolution: &Resolution) -> anyhow::Result<Vec<(&'static str, String
     Ok(files)
 }
 
-fn replace(root: &Root, resolution: &Resolution) -> anyhow::Result<()> {
-    let contents = contents(resolution)?;
-    if resolution.set.is_empty() {
+fn replace(root: &Root, contents: &Contents) -> anyhow::Result<()> {
+    if contents.iter().all(|(_, text)| text.is_empty()) {
         return remove(root);
     }
     let dir = root.join(DIR);
@@ -83,7 +88,7 @@ fn replace(root: &Root, resolution: &Resolution) -> anyhow::Result<()> {
     // Whatever the umask of whoever called: every login reads these.
     fs::set_permissions(&dir, Permissions::from_mode(0o755)).with_context(|| format!("cannot open {DIR} to all"))?;
     for (name, text) in contents {
-        replace_file(&dir.join(name), &text, 0o644).with_context(|| format!("cannot write {DIR}/{name}"))?;
+        replace_file(&dir.join(name), text, 0o644).with_context(|| format!("cannot write {DIR}/{name}"))?;
     }
     Ok(())
 }
