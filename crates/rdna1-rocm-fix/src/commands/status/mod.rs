@@ -5,11 +5,14 @@ mod channels;
 mod findings;
 mod page;
 
+use rdna1_core::guidance::{Advice, advise};
 use rdna1_core::machine::Machine;
 use rdna1_core::resolve::Resolution;
 use rdna1_core::stack::Stacks;
+use rdna1_stack::Survey;
 use serde::Serialize;
 
+use super::survey::{self, Judged};
 use super::{NO, Outcome, json_document};
 use crate::context::{Context, current_environment};
 pub use channels::{Channel, ChannelState};
@@ -29,18 +32,34 @@ pub struct Document<'a> {
     machine: &'a Machine,
     /// The ROCm installations.
     stacks: &'a Stacks,
+    /// ROCm and PyTorch as found by their files: the machine's, and those of the
+    /// Python environments in use. The resolution does not rest on them; `run`'s does.
+    survey: Vec<Judged>,
     /// The environment for this process, with reasons.
     resolution: Resolution,
     /// How the environment reaches processes.
     channels: Vec<Channel>,
     /// What is wrong or worth knowing, the worst first.
     findings: Vec<Finding>,
+    /// The shortest path to a working PyTorch.
+    guidance: Option<Advice>,
 }
 
 pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Outcome> {
     let resolution = context.resolve(&Default::default(), &current_environment());
     let channels = channels::look(context);
-    let findings = findings::collect(context, &resolution, &channels);
+    let mut findings = findings::collect(context, &resolution, &channels);
+    let cwd = std::env::current_dir().ok().and_then(|dir| dir.into_os_string().into_string().ok());
+    // Paths in the environment are those of the running machine.
+    let here = context.root.is_system();
+    let variables = if here { current_environment() } else { Default::default() };
+    let found = Survey::of_machine(&context.root, &variables, cwd.as_deref().filter(|_| here));
+    if context.machine.has_card() {
+        findings::unreadable_stacks(&found.problems, &mut findings);
+    }
+    let survey = survey::judge(context, found.stacks);
+    let (fit, path) = survey::best(&survey);
+    let guidance = advise(&context.policy, &context.machine, fit, path);
     let ok = findings.iter().all(|finding| finding.level != Level::Error);
     let document = Document {
         version: 1,
@@ -48,9 +67,11 @@ pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Ou
         ok,
         machine: &context.machine,
         stacks: &context.stacks,
+        survey,
         resolution,
         channels,
         findings,
+        guidance,
     };
     let stdout = if json { json_document(&document)? } else { page::render(context, &document, all) };
     Ok(Outcome { stdout, stderr: String::new(), status: if ok { 0 } else { NO } })
