@@ -389,6 +389,78 @@ fn bypass_gives_the_hook_to_one_process_or_says_why_not() {
     }
 }
 
+/// What `status --json` says of a machine.
+fn status(root: &Path) -> serde_json::Value {
+    let output = program("rdna1-rocm-fix").arg("--root").arg(root).args(["status", "--json"]).output();
+    serde_json::from_slice(&output.expect("the program runs").stdout).expect("it prints JSON")
+}
+
+#[test]
+fn status_ends_with_the_way_to_a_pytorch() {
+    let tree = Tree::new();
+    let dir = tree.root().path().to_owned();
+    let guidance = |case: &str, prepare: &dyn Fn()| {
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).expect("it is ours");
+        copy_case(case, &dir);
+        prepare();
+        let document = status(&dir);
+        document["guidance"]["id"].as_str().map(str::to_owned)
+    };
+    let wheel = |fatbin: Vec<u8>| {
+        venv(&tree, "usr/local", "2.9.1", "'6.4.43484'", &fatbin);
+    };
+    let (ready, rx5500) = ("02-rx5600xt-ready", "04-rx5500xt-kernel-6.12-rocm-7.13");
+    assert_eq!(guidance(ready, &|| ()).as_deref(), Some("therock"));
+    assert_eq!(guidance(ready, &|| wheel(bundle(ROCM))).as_deref(), Some("therock"));
+    assert_eq!(guidance(ready, &|| wheel(packed(THEROCK))).as_deref(), Some("native"));
+    assert_eq!(guidance(rx5500, &|| ()).as_deref(), Some("new-rocm-on-gfx1012"));
+    assert_eq!(guidance(rx5500, &|| wheel(bundle(&["gfx1010"]))).as_deref(), Some("compatible"));
+    assert_eq!(guidance("07-bc250", &|| ()).as_deref(), Some("gfx1013"));
+    assert_eq!(guidance("26-nvidia-only", &|| ()), None);
+}
+
+#[test]
+fn every_advisory_has_a_truth_value_and_a_wheel_decides_some() {
+    let tree = Tree::new();
+    let dir = tree.root().path().to_owned();
+    copy_case("02-rx5600xt-ready", &dir);
+    let truth = |id: &str| {
+        let document = status(&dir);
+        let advisories = document["advisories"].as_array().expect("a list").clone();
+        assert_eq!(advisories.len(), policy().advisories.len());
+        let found = advisories.iter().find(|advisory| advisory["id"] == id).expect("it is there");
+        found["truth"].as_str().expect("a word").to_owned()
+    };
+    assert_eq!(truth("wheels-5.3-to-6.1"), "unknown");
+    venv(&tree, "usr/local", "2.6.0+rocm6.1", "'6.1.1'", &bundle(ROCM));
+    assert_eq!(truth("wheels-5.3-to-6.1"), "yes");
+    assert_eq!(truth("gfx1013-wrong-results"), "no");
+}
+
+#[test]
+fn variables_in_files_that_do_harm_are_found() {
+    let tree = Tree::new();
+    let dir = tree.root().path().to_owned();
+    copy_case("02-rx5600xt-ready", &dir);
+    tree.write("etc/profile.d/old.sh", "# HSA_OVERRIDE_GFX_VERSION=\nexport HSA_OVERRIDE_GFX_VERSION=\n");
+    tree.write("etc/systemd/system/x.service.d/a.conf", "[Service]\nEnvironment=\"MIOPEN_FIND_ENFORCE=3\"\n");
+    tree.write("etc/environment", "MIOPEN_FIND_MODE=2\n");
+    let document = status(&dir);
+    let findings = document["findings"].as_array().expect("a list");
+    let mut stray: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding["id"] == "stray-variable")
+        .filter_map(|finding| finding["what"].as_str())
+        .collect();
+    stray.sort_unstable();
+    let expected = [
+        "/etc/profile.d/old.sh:2 sets HSA_OVERRIDE_GFX_VERSION=",
+        "/etc/systemd/system/x.service.d/a.conf:2 sets MIOPEN_FIND_ENFORCE=3",
+    ];
+    assert_eq!(stray, expected);
+}
+
 /// Debian's own packages, unpacked.
 #[test]
 fn debians_libraries() {

@@ -46,7 +46,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(level: Level, id: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn new(level: Level, id: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { id: id.into(), level, what: what.into(), happens: None, remedy: remedy.into(), background: false }
     }
 }
