@@ -4,9 +4,8 @@
 //! its start or prints junk has no part in it.
 //!
 //! What a [`Stack`] is worth to a card follows from the device code in it:
-//! [`Stack::fit`]. What is not read: device code that a program compiles for
-//! itself at run time, and what lies in several files at once is taken from the
-//! one library that decides (for PyTorch `libtorch_hip.so`).
+//! [`Stack::fit`]. One library decides (for PyTorch `libtorch_hip.so`); device
+//! code that a program compiles for itself at run time is not known.
 
 mod code;
 pub mod command;

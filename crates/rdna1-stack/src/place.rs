@@ -79,8 +79,6 @@ impl Place<'_> {
     /// A text file; `None` if there is none.
     pub(crate) fn text(self, path: &str) -> Result<Option<String>, Problem> {
         let Some(real) = self.real(path) else { return Ok(None) };
-        // What `Root` takes for the end of a file is, for files on some network
-        // file systems, only a short answer; these files are read in one go here.
         let Some(file) = self.open(&real)? else { return Ok(None) };
         let fail = |problem: String| Problem { path: path.to_owned(), problem };
         let mut bytes = Vec::new();

@@ -10,8 +10,8 @@ use crate::fingerprint::Fingerprint;
 use crate::model::{Stack, StackKind};
 use crate::place::{Place, file_name};
 
-/// Most packages of a Nix profile that are looked at.
-const MAX_STORE: usize = 4096;
+/// Most packages of the Nix store that are looked at: a version or two are usual.
+const MAX_STORE: usize = 16;
 
 /// All of them, each once.
 pub(crate) fn find(place: Place<'_>) -> Vec<Stack> {
@@ -35,8 +35,8 @@ pub(crate) fn find(place: Place<'_>) -> Vec<Stack> {
     if let Some(real) = place.real("/run/current-system/sw") {
         found.extend(prefix(place, StackKind::Nix, &real, &["lib"]));
     }
-    // NixOS's own way to offer OpenCL and HIP to programs of other origins.
-    for name in place.names("/nix/store").iter().take(MAX_STORE).filter(|name| is_clr(name)) {
+    // Programs of nixpkgs name these paths themselves; no profile need have them.
+    for name in place.names("/nix/store").iter().filter(|name| is_clr(name)).take(MAX_STORE) {
         found.extend(prefix(place, StackKind::Nix, &format!("/nix/store/{name}"), &["lib"]));
     }
     found
@@ -104,7 +104,7 @@ fn rocblas(place: Place<'_>, lib: &str) -> BTreeSet<String> {
     found
 }
 
-/// By its header, then by the package database, then by the library's name.
+/// By its header, then by the library's name.
 fn miopen_version(place: Place<'_>, prefix: &str, libraries: &[&String]) -> Option<String> {
     let header = place.text(&format!("{prefix}/include/miopen/version.h")).ok().flatten().unwrap_or_default();
     let number = |name: &str| {
