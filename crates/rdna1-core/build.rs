@@ -25,6 +25,7 @@ fn main() {
     write("policy.json", &policy);
     policy["sources"] = Value::Object(serde_json::Map::new());
     policy["advisories"] = Value::Array(Vec::new());
+    policy["guidance"] = Value::Array(Vec::new());
     // Of a card the name is a text for people; of a variable it is what it is about.
     for (key, value) in policy.as_object_mut().expect("the policy is a mapping") {
         shorten(value, if key == "cards" { &["name"] } else { &TEXTS });

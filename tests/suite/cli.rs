@@ -117,7 +117,7 @@ fn run_says_why_it_did_not_run() {
         (&["run", "--profile", "gem", "--", "true"][..], "allowed are gemm"),
         (&["run", "--gfx", "9.4.0", "--", "true"], "allowed are auto, native"),
         (&["run", "--profile", "implicit-gemm", "--gfx", "native", "--", "true"], "does not work under"),
-        (&["run", "--profile", "bypass", "--", "true"], "does not contain"),
+        (&["run", "--profile", "bypass", "--", "true"], "needs the Python hook"),
     ] {
         let refused = output(&mut on(&root, arguments));
         assert_eq!(refused.status.code(), Some(125), "{arguments:?}: {}", stderr(&refused));

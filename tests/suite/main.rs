@@ -13,4 +13,5 @@ mod miopen;
 mod nix;
 mod render;
 mod schema;
+mod stack;
 mod validate;

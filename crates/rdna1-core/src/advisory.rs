@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::gfx::{GfxDecision, Reach};
 use crate::machine::{CardState, Machine};
 use crate::policy::{Advisory, Condition, Policy, Predicate, Severity};
+use crate::resolve::Resolution;
 use crate::stack::Stacks;
 
 /// How sure it is that an advisory applies.
@@ -17,6 +18,47 @@ pub enum Certainty {
     Applies,
     /// No part fails, but some cannot be known here.
     MayApply,
+}
+
+/// Whether an advisory's condition holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Truth {
+    /// Every part holds.
+    Yes,
+    /// A part fails.
+    No,
+    /// No part fails, but one cannot be known here.
+    Unknown,
+}
+
+/// An advisory and whether its condition holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Judgement {
+    /// Its name in the policy.
+    pub id: String,
+    /// Whether its condition holds.
+    pub truth: Truth,
+    /// One line.
+    pub title: String,
+    /// Where it is from.
+    pub sources: Vec<String>,
+}
+
+/// Judges every advisory of the policy, in its order, under a resolution that
+/// was made for the same machine and stacks.
+pub fn judge_all(policy: &Policy, machine: &Machine, stacks: &Stacks, resolution: &Resolution) -> Vec<Judgement> {
+    let situation = Situation::of(machine, stacks, resolution);
+    let source = |key: &String| policy.sources.get(key).map(|source| source.at.clone());
+    let judge = |advisory: &Advisory| Judgement {
+        id: advisory.id.clone(),
+        truth: situation.judge(&advisory.when),
+        title: advisory.title.clone(),
+        sources: advisory.sources.iter().filter_map(source).collect(),
+    };
+    policy.advisories.iter().map(judge).collect()
 }
 
 /// An advisory that concerns this machine.
@@ -48,12 +90,18 @@ pub(crate) struct Situation<'a> {
     pub gfx: Option<&'a GfxDecision>,
 }
 
-/// The advisories that concern a machine, the worst first.
-pub(crate) fn active(policy: &Policy, situation: Situation<'_>) -> Vec<ActiveAdvisory> {
+/// The advisories that concern a machine under a resolution, the worst first.
+/// The stacks may be more than those that the resolution rests on.
+pub fn active(policy: &Policy, machine: &Machine, stacks: &Stacks, resolution: &Resolution) -> Vec<ActiveAdvisory> {
+    let situation = Situation::of(machine, stacks, resolution);
     let mut active: Vec<ActiveAdvisory> = policy
         .advisories
         .iter()
-        .filter_map(|advisory| Some((advisory, situation.judge(&advisory.when)?)))
+        .filter_map(|advisory| match situation.judge(&advisory.when) {
+            Truth::Yes => Some((advisory, Certainty::Applies)),
+            Truth::Unknown => Some((advisory, Certainty::MayApply)),
+            Truth::No => None,
+        })
         .map(|(advisory, certainty): (&Advisory, Certainty)| ActiveAdvisory {
             id: advisory.id.clone(),
             severity: advisory.severity,
@@ -67,8 +115,20 @@ pub(crate) fn active(policy: &Policy, situation: Situation<'_>) -> Vec<ActiveAdv
     active
 }
 
-impl Situation<'_> {
-    fn judge(&self, when: &Predicate) -> Option<Certainty> {
+impl<'a> Situation<'a> {
+    /// The situation under a resolution; one that is not in force leaves no
+    /// profile and no gfx choice to speak of.
+    pub(crate) fn of(machine: &'a Machine, stacks: &'a Stacks, resolution: &'a Resolution) -> Self {
+        let in_force = resolution.inactive.is_none();
+        Self {
+            machine,
+            stacks,
+            profile: in_force.then_some(resolution.profile.as_str()),
+            gfx: resolution.gfx.as_ref().filter(|_| in_force),
+        }
+    }
+
+    fn judge(&self, when: &Predicate) -> Truth {
         let mut parts: Vec<Option<bool>> = Vec::new();
         if !when.gfx.is_empty() {
             parts.push(Some(self.machine.active_cards().any(|card| when.gfx.contains(&card.gfx))));
@@ -97,11 +157,11 @@ impl Situation<'_> {
         }
         parts.extend(when.state.iter().map(|&condition| Some(self.holds(condition))));
         if parts.contains(&Some(false)) || !self.machine.has_card() && self.machine.cards.is_empty() {
-            None
+            Truth::No
         } else if parts.contains(&None) {
-            Some(Certainty::MayApply)
+            Truth::Unknown
         } else {
-            Some(Certainty::Applies)
+            Truth::Yes
         }
     }
 

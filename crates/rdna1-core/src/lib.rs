@@ -13,6 +13,7 @@
 pub mod advisory;
 pub mod config;
 pub mod gfx;
+pub mod guidance;
 pub mod ids;
 pub mod kfd;
 pub mod machine;

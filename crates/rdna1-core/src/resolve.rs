@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::advisory::{self, ActiveAdvisory, Situation};
+use crate::advisory::{self, ActiveAdvisory};
 use crate::config::Config;
 use crate::gfx::{self, GfxDecision, GfxSetting, Reach};
 use crate::ids::VarName;
@@ -207,13 +207,8 @@ pub fn resolve(inputs: Inputs<'_>) -> Resolution {
     let wanted = |name: &VarName| resolution.set.iter().any(|setting| &setting.name == name);
     resolution.unset = inputs.own().filter(|name| !wanted(name)).cloned().collect();
     resolution.hazards = inputs.hazards();
-    let situation = Situation {
-        machine,
-        stacks: inputs.stacks,
-        profile: resolution.inactive.is_none().then_some(resolution.profile.as_str()),
-        gfx: resolution.gfx.as_ref().filter(|_| resolution.inactive.is_none()),
-    };
-    resolution.advisories = advisory::active(policy, situation);
+    let advisories = advisory::active(policy, machine, inputs.stacks, &resolution);
+    resolution.advisories = advisories;
     resolution
 }
 
@@ -283,25 +278,29 @@ impl<'a> Inputs<'a> {
     }
 
     fn hazard(self, name: &str) -> Option<EnvironmentHazard> {
-        let value = self.user_value(name)?;
-        let variable = self.policy.variable(name).filter(|variable| !variable.is_inert())?;
-        let hazard = |happens: String, remedy: String| {
-            Some(EnvironmentHazard { name: name.to_owned(), value: value.to_owned(), happens, remedy })
-        };
-        if value.is_empty() {
-            let happens = "it is set to nothing, which ROCm does not read as unset but as an error";
-            return hazard(happens.into(), format!("unset {name}"));
-        }
-        // Of these two kinds the policy knows exactly what the reader accepts.
-        let exact = matches!(variable.value, Domain::MiopenBool | Domain::GfxVersion);
-        if exact && variable.value.check(value).is_err() {
-            let happens = format!("its reader fails on this value; it accepts {}", variable.value.describe());
-            return hazard(happens, format!("unset {name}, or correct the value"));
-        }
-        let known = variable.hazard.as_ref()?;
-        let hit = known.values.is_empty() || known.values.iter().any(|v| v == value);
-        hit.then(|| hazard(known.happens.clone(), known.remedy.clone())).flatten()
+        hazard(self.policy, name, self.user_value(name)?)
     }
+}
+
+/// What is wrong with a variable's value, wherever it was set, if anything is.
+pub fn hazard(policy: &Policy, name: &str, value: &str) -> Option<EnvironmentHazard> {
+    let variable = policy.variable(name).filter(|variable| !variable.is_inert())?;
+    let hazard = |happens: String, remedy: String| {
+        Some(EnvironmentHazard { name: name.to_owned(), value: value.to_owned(), happens, remedy })
+    };
+    if value.is_empty() {
+        let happens = "it is set to nothing, which ROCm does not read as unset but as an error";
+        return hazard(happens.into(), format!("unset {name}"));
+    }
+    // Of these two kinds the policy knows exactly what the reader accepts.
+    let exact = matches!(variable.value, Domain::MiopenBool | Domain::GfxVersion);
+    if exact && variable.value.check(value).is_err() {
+        let happens = format!("its reader fails on this value; it accepts {}", variable.value.describe());
+        return hazard(happens, format!("unset {name}, or correct the value"));
+    }
+    let known = variable.hazard.as_ref()?;
+    let hit = known.values.is_empty() || known.values.iter().any(|v| v == value);
+    hit.then(|| hazard(known.happens.clone(), known.remedy.clone())).flatten()
 }
 
 /// Decides, variable by variable, what is set.

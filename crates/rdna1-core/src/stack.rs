@@ -2,9 +2,9 @@
 //! The ROCm installations of a machine, as far as files show them without
 //! running anything.
 //!
-//! What is found today: AMD's packages below `/opt` and a distribution's HIP
-//! runtime, with their versions. Which gfx targets a PyTorch carries code for
-//! is an input of the resolution that nothing here fills yet.
+//! What is found here is what the boot entry needs: AMD's packages below `/opt`
+//! and a distribution's HIP runtime, with their versions. Which gfx targets a
+//! PyTorch carries code for is an input that the crate `rdna1-stack` fills.
 
 use serde::Serialize;
 
@@ -20,6 +20,8 @@ pub enum StackKind {
     System,
     /// The distribution's packages, below `/usr`.
     Distribution,
+    /// A Python environment's wheels.
+    Python,
 }
 
 /// One ROCm installation.

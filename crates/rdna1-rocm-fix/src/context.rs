@@ -101,10 +101,15 @@ impl Context {
 
     /// Resolves for a request and an environment that is there already.
     pub fn resolve(&self, request: &Request, environment: &Environment) -> Resolution {
+        self.resolve_with(&self.stacks, request, environment)
+    }
+
+    /// As [`Context::resolve`], for a process that uses other stacks.
+    pub fn resolve_with(&self, stacks: &Stacks, request: &Request, environment: &Environment) -> Resolution {
         let mut resolution = resolve(Inputs {
             policy: &self.policy,
             machine: &self.machine,
-            stacks: &self.stacks,
+            stacks,
             config: &self.config,
             selection: self.selection.as_ref(),
             request,

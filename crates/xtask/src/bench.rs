@@ -14,6 +14,7 @@ use anyhow::{Context, ensure};
 use rdna1_core::machine::Machine;
 use rdna1_core::policy::Policy;
 use rdna1_core::root::Root;
+use rdna1_stack::Survey;
 
 use crate::{dist, host, install};
 
@@ -59,6 +60,7 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     for (functions, cards) in [(10, 2), (1_000, 2), (10_000, 2), (10_000, 10_000)] {
         rows.push(bench.detection(functions, cards)?);
     }
+    rows.extend(bench.stacks()?);
     rows.push(bench.packages()?);
     rows.push(bench.installed_size()?);
     print!("{}", table(&rows));
@@ -276,6 +278,55 @@ impl Bench {
         Ok(self.row("login", ours / times, ("lspci -nn | grep in profile.d", peer / 5), "50x"))
     }
 
+    /// Stacks found by their files against Python asked for versions alone, and
+    /// `run` against the bare command.
+    fn stacks(&self) -> anyhow::Result<Vec<Row>> {
+        let home = self.machine.join("home/u/.pyenv/versions");
+        for i in 0..5 {
+            let site = home.join(format!("e{i}/lib/python3.12/site-packages"));
+            let lib = site.join("torch/lib");
+            fs::create_dir_all(lib.join("rocblas/library"))?;
+            fs::create_dir_all(home.join(format!("e{i}/bin")))?;
+            fs::write(home.join(format!("e{i}/bin/python")), "\x7fELF")?;
+            fs::write(home.join(format!("e{i}/pyvenv.cfg")), "home = /usr/bin\n")?;
+            fs::write(site.join("torch/version.py"), "__version__ = '2.6.0+rocm6.1'\nhip = '6.1.40091'\n")?;
+            fs::write(lib.join("libtorch_hip.so"), bundles(400))?;
+            for file in 0..200 {
+                fs::write(lib.join(format!("rocblas/library/TensileLibrary_{file}_gfx1030.dat")), "")?;
+            }
+            for package in 0..200 {
+                fs::create_dir_all(site.join(format!("package{package}-1.0.dist-info")))?;
+            }
+        }
+        // What `run` finds under the name of a program that the running system has too.
+        fs::create_dir_all(self.machine.join("usr/bin"))?;
+        let script = self.machine.join("usr/bin/true");
+        fs::write(&script, "#!/home/u/.pyenv/versions/e0/bin/python\n")?;
+        host::run_tool(Command::new("chmod").arg("+x").arg(&script))?;
+        let root = Root::new(&self.machine);
+        let variables = std::iter::once(("HOME".to_owned(), "/home/u".to_owned())).collect();
+        ensure!(Survey::of_machine(&root, &variables, None).stacks.len() == 5, "the five environments are not found");
+        let found = self.median(|| {
+            black_box(Survey::of_machine(&root, &variables, None));
+            Ok(())
+        })?;
+        let asked = self.command(|| {
+            let mut command = Command::new("python3");
+            command.args(["-c", "from importlib import metadata; [d.version for d in metadata.distributions()]"]);
+            command
+        })?;
+        let run = self.command(|| {
+            let mut command = Command::new(self.bin_dir.join("rdna1-rocm-fix"));
+            command.arg("--root").arg(&self.machine).args(["run", "--", "true"]);
+            command
+        })?;
+        let bare = self.command(|| Command::new("true"))?;
+        Ok(vec![
+            self.row("stacks, five environments", found, ("one python3, metadata", asked), "under 50 ms"),
+            self.row("run -- a script of a PyTorch environment", run, ("bare exec", bare), "5 ms more than the peer"),
+        ])
+    }
+
     /// All finished packages in process, against dpkg-deb and rpmbuild on the
     /// same trees.
     fn packages(&self) -> anyhow::Result<Row> {
@@ -341,4 +392,19 @@ fn config_space(vendor: &str, device: &str) -> [u8; 64] {
     space[2..4].copy_from_slice(&number(device));
     space[8..12].copy_from_slice(&[0xca, 0, 0, 3]);
     space
+}
+
+/// What a library's section of device code holds: bundles for five targets each.
+fn bundles(count: usize) -> Vec<u8> {
+    let mut one = b"__CLANG_OFFLOAD_BUNDLE__".to_vec();
+    one.extend(5_u64.to_le_bytes());
+    for (i, target) in ["gfx900", "gfx906", "gfx90a", "gfx1030", "gfx1100"].iter().enumerate() {
+        let id = format!("hipv4-amdgcn-amd-amdhsa--{target}");
+        for number in [4096 * (i as u64 + 1), 4096, id.len() as u64] {
+            one.extend(number.to_le_bytes());
+        }
+        one.extend(id.as_bytes());
+    }
+    one.resize(6 * 4096, 0);
+    one.repeat(count)
 }

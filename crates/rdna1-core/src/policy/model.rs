@@ -46,6 +46,9 @@ pub struct Policy {
     pub gfx: GfxPolicy,
     /// Known failures that no variable cures.
     pub advisories: Vec<Advisory>,
+    /// The shortest path to a working PyTorch: the first entry that applies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guidance: Vec<Guidance>,
 }
 
 /// What kind of evidence a source is.
@@ -446,6 +449,58 @@ pub struct Advisory {
     /// What to do.
     #[serde(rename = "do")]
     pub remedy: String,
+    /// Keys of `sources`.
+    pub sources: Vec<String>,
+}
+
+/// What the best of a machine's PyTorch builds for ROCm is to its cards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum PytorchFit {
+    /// It carries code for every card's own target.
+    Native,
+    /// It carries code that every card runs unchanged.
+    Compatible,
+    /// Its code is for other chips, or could not be read.
+    Foreign,
+    /// None was found.
+    Missing,
+}
+
+/// When guidance applies: all of the given parts must be known to hold.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct GuidanceCondition {
+    /// A card with one of these gfx targets is present.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gfx: Vec<GfxTarget>,
+    /// The running kernel is at least this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_at_least: Option<Version>,
+    /// The best PyTorch that was found is one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pytorch: Vec<PytorchFit>,
+}
+
+/// A path to a working PyTorch.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Guidance {
+    /// Its name, stable across releases.
+    pub id: String,
+    /// One line.
+    pub title: String,
+    /// When it applies.
+    #[serde(default)]
+    pub when: GuidanceCondition,
+    /// What to do, in order. `{gfx}` stands for the first card's target,
+    /// `{path}` for the directory of the best PyTorch.
+    pub steps: Vec<String>,
+    /// How certain it is that this works, in words.
+    pub certain: String,
     /// Keys of `sources`.
     pub sources: Vec<String>,
 }

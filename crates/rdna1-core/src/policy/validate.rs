@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use super::{Emit, GfxCondition, Policy, Scope};
+use super::{Emit, GfxCondition, GuidanceCondition, Policy, Scope};
 use crate::gfx::GfxChoice;
 use crate::yaml::Path;
 
@@ -64,6 +64,7 @@ impl Policy {
         self.check_profiles(&mut f);
         self.check_gfx(&mut f);
         self.check_advisories(&mut f);
+        self.check_guidance(&mut f);
         f.0
     }
 
@@ -91,6 +92,7 @@ impl Policy {
         each(&root.key("variables"), &mut self.variables.iter().map(|x| &x.sources[..]));
         each(&root.key("profiles"), &mut self.profiles.iter().map(|x| &x.sources[..]));
         each(&root.key("advisories"), &mut self.advisories.iter().map(|x| &x.sources[..]));
+        each(&root.key("guidance"), &mut self.guidance.iter().map(|x| &x.sources[..]));
         each(&root.key("gfx").key("choices"), &mut self.gfx.choices.iter().map(|x| &x.sources[..]));
         each(&root.key("gfx").key("rules"), &mut self.gfx.rules.iter().map(|x| &x.sources[..]));
         for (i, profile) in self.profiles.iter().enumerate() {
@@ -216,6 +218,26 @@ impl Policy {
             for (text, key) in [(&advisory.title, "title"), (&advisory.happens, "happens"), (&advisory.remedy, "do")] {
                 f.require(!text.trim().is_empty(), &path.key(key), "must not be empty");
             }
+        }
+    }
+
+    fn check_guidance(&self, f: &mut Findings) {
+        let list = Path::root().key("guidance");
+        f.unique(&list, "id", self.guidance.iter().map(|guidance| &guidance.id));
+        for (i, guidance) in self.guidance.iter().enumerate() {
+            let path = list.item(i);
+            for (text, key) in [(&guidance.title, "title"), (&guidance.certain, "certain")] {
+                f.require(!text.trim().is_empty(), &path.key(key), "must not be empty");
+            }
+            f.require(!guidance.steps.is_empty(), &path.key("steps"), "at least one step is needed");
+            for (j, step) in guidance.steps.iter().enumerate() {
+                let known = step.replace("{gfx}", "").replace("{path}", "");
+                let plain = !known.trim().is_empty() && !known.contains(['{', '}']);
+                f.require(plain, &path.key("steps").item(j), "allowed placeholders are {gfx} and {path}");
+            }
+            let last = i + 1 == self.guidance.len();
+            let always = guidance.when == GuidanceCondition::default();
+            f.require(always == last, &path.key("when"), "the last entry, and no other, must apply always");
         }
     }
 }

@@ -8,6 +8,7 @@
 use std::io::Read;
 
 use super::bundle::{self, Entry};
+use super::input::Reader;
 use super::{Error, Input, MAX_OBJECT};
 
 /// How a compressed bundle starts.
@@ -66,6 +67,32 @@ pub(super) fn end(input: &Input, offset: u64) -> Option<u64> {
     header(input, offset).ok()?.size.map(|size| offset + size)
 }
 
+/// The table of a bundle, and where the bundle ends if its header tells. No
+/// more is unpacked than the table needs.
+pub(super) fn table(input: &Input, offset: u64) -> Result<(Vec<Entry>, Option<u64>), Error> {
+    let header = header(input, offset)?;
+    let size = header.size.map_or(u64::MAX, |size| size - header.data);
+    let mut compressed = input.reader(offset + header.data, size);
+    let mut stream = open(&header, offset, &mut compressed)?.take(header.uncompressed);
+    let entries = bundle::table(offset, |size| {
+        let mut bytes = vec![0; size];
+        let read = stream.read_exact(&mut bytes);
+        read.map_err(|error| Error::Compressed { offset, what: error.to_string() })?;
+        Ok(bytes)
+    })?;
+    Ok((entries, header.size.map(|size| offset + size)))
+}
+
+/// The unpacked bytes of a bundle.
+fn open<'a>(header: &Header, offset: u64, compressed: &'a mut Reader<'_>) -> Result<Box<dyn Read + 'a>, Error> {
+    let broken = |error: &dyn std::fmt::Display| Error::Compressed { offset, what: error.to_string() };
+    Ok(if header.zstd {
+        Box::new(ruzstd::decoding::StreamingDecoder::new(compressed).map_err(|error| broken(&error))?)
+    } else {
+        Box::new(flate2::read::ZlibDecoder::new(compressed))
+    })
+}
+
 /// Reads the entries of a bundle: `wanted` chooses, `visit` gets the bytes. One
 /// pass; no more is held than one entry. Returns where the bundle ends.
 pub(super) fn read(
@@ -78,12 +105,7 @@ pub(super) fn read(
     let size = header.size.map_or(u64::MAX, |size| size - header.data);
     let mut compressed = input.reader(offset + header.data, size);
     let broken = |error: &dyn std::fmt::Display| Error::Compressed { offset, what: error.to_string() };
-    let stream: Box<dyn Read + '_> = if header.zstd {
-        Box::new(ruzstd::decoding::StreamingDecoder::new(&mut compressed).map_err(|error| broken(&error))?)
-    } else {
-        Box::new(flate2::read::ZlibDecoder::new(&mut compressed))
-    };
-    let mut stream = stream.take(header.uncompressed);
+    let mut stream = open(&header, offset, &mut compressed)?.take(header.uncompressed);
     let mut at = 0_u64;
     let mut entries = bundle::table(offset, |size| {
         let mut bytes = vec![0; size];

@@ -132,7 +132,7 @@ fn code_object(input: &Input, offset: u64, size: u64, name: Option<&str>, visit:
 }
 
 /// `gfx1030` of `hipv4-amdgcn-amd-amdhsa--gfx1030:xnack-`.
-fn target_name(id: &str) -> &str {
+pub(super) fn target_name(id: &str) -> &str {
     let name = id.rfind("gfx").map_or(id, |at| &id[at..]);
     name.split(':').next().unwrap_or(name)
 }
@@ -140,7 +140,7 @@ fn target_name(id: &str) -> &str {
 /// The bundles between two places, one after the other with padding between them.
 fn bundles(input: &Input, from: u64, to: u64, path: &Path, visit: &mut dyn Visit) -> Result<(), Error> {
     let mut at = from;
-    while let Some((offset, is_compressed)) = next_bundle(input, at, to)? {
+    while let Some(Found { offset, is_compressed }) = next_bundle(input, at, to, SEARCH)? {
         let result = if is_compressed {
             compressed_bundle(input, offset, visit)
         } else {
@@ -159,7 +159,7 @@ fn bundles(input: &Input, from: u64, to: u64, path: &Path, visit: &mut dyn Visit
     Ok(())
 }
 
-fn is_for_gpu(entry: &Entry) -> bool {
+pub(super) fn is_for_gpu(entry: &Entry) -> bool {
     entry.id.contains("amdgcn") && entry.size > 0
 }
 
@@ -205,19 +205,27 @@ fn compressed_bundle(input: &Input, offset: u64, visit: &mut dyn Visit) -> Resul
     Ok(end)
 }
 
-/// The next place at which a bundle starts, and whether it is a compressed one.
-fn next_bundle(input: &Input, from: u64, to: u64) -> Result<Option<(u64, bool)>, Error> {
-    let mut at = from;
+/// Where a bundle starts.
+pub(super) struct Found {
+    pub(super) offset: u64,
+    pub(super) is_compressed: bool,
+}
+
+/// The next place at which a bundle starts. `near` is how much is read first;
+/// it doubles while nothing is found.
+pub(super) fn next_bundle(input: &Input, from: u64, to: u64, near: u64) -> Result<Option<Found>, Error> {
+    let (mut at, mut size) = (from, near);
     while at < to {
-        let chunk = input.read_up_to(at, SEARCH.min(to - at))?;
+        let chunk = input.read_up_to(at, size.min(to - at))?;
         let plain = memchr::memmem::find(&chunk, bundle::MAGIC).map(|place| (place, false));
         let packed = memchr::memmem::find_iter(&chunk, compressed::MAGIC).find(|&place| is_header(&chunk[place..]));
         if let Some((place, is_compressed)) = [plain, packed.map(|place| (place, true))].into_iter().flatten().min() {
-            return Ok(Some((at + place as u64, is_compressed)));
+            return Ok(Some(Found { offset: at + place as u64, is_compressed }));
         }
         // A magic may lie across the end of what was read.
         let step = (chunk.len() as u64).saturating_sub(bundle::MAGIC.len() as u64 - 1).max(1);
         at += if chunk.len() as u64 >= to - at { to - at } else { step };
+        size = (size * 2).min(SEARCH);
     }
     Ok(None)
 }

@@ -12,11 +12,13 @@ mod files;
 mod input;
 mod library;
 mod object;
+mod targets;
 mod wheel;
 
 pub use files::{Visit, walk};
 pub use input::Input;
 pub use object::{CodeObject, Function, Kernel};
+pub use targets::{Targets, targets};
 
 use std::path::PathBuf;
 

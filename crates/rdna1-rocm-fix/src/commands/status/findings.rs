@@ -5,7 +5,7 @@ use rdna1_core::advisory::Certainty;
 use rdna1_core::machine::CardState;
 use rdna1_core::policy::Severity;
 use rdna1_core::resolve::{Inactive, Resolution};
-use rdna1_core::root::DeviceNode;
+use rdna1_core::root::{DeviceNode, Problem};
 use serde::Serialize;
 
 use super::channels::{Channel, ChannelState};
@@ -46,7 +46,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn new(level: Level, id: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn new(level: Level, id: &str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { id: id.into(), level, what: what.into(), happens: None, remedy: remedy.into(), background: false }
     }
 }
@@ -180,6 +180,15 @@ fn advisories(resolution: &Resolution, findings: &mut Vec<Finding>) {
         finding.happens = Some(advisory.happens.clone());
         finding.background = advisory.certainty == Certainty::MayApply || level == Level::Note;
         findings.push(finding);
+    }
+}
+
+/// Stacks that could not be read to the end.
+pub(super) fn unreadable_stacks(problems: &[Problem], findings: &mut Vec<Finding>) {
+    for problem in problems {
+        let what = format!("{} {}", problem.path, problem.problem);
+        let remedy = "reinstall that package in its environment, if you use it";
+        findings.push(Finding::new(Level::Note, "unreadable-stack", what, remedy));
     }
 }
 

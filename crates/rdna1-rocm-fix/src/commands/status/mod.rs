@@ -4,14 +4,19 @@
 mod channels;
 mod findings;
 mod page;
+mod stray;
 
+use rdna1_core::advisory::{self, Judgement};
+use rdna1_core::guidance::{Advice, advise};
 use rdna1_core::machine::Machine;
 use rdna1_core::resolve::Resolution;
 use rdna1_core::stack::Stacks;
+use rdna1_stack::Survey;
 use serde::Serialize;
 
+use super::survey::{self, Judged};
 use super::{NO, Outcome, json_document};
-use crate::context::{Context, current_environment};
+use crate::context::{Context, Environment, current_environment};
 pub use channels::{Channel, ChannelState};
 pub use findings::{Finding, Level};
 
@@ -29,18 +34,47 @@ pub struct Document<'a> {
     machine: &'a Machine,
     /// The ROCm installations.
     stacks: &'a Stacks,
+    /// ROCm and PyTorch as found by their files: the machine's, and those of the
+    /// Python environments in use. The resolution does not rest on them; `run`'s does.
+    survey: Vec<Judged>,
     /// The environment for this process, with reasons.
     resolution: Resolution,
     /// How the environment reaches processes.
     channels: Vec<Channel>,
     /// What is wrong or worth knowing, the worst first.
     findings: Vec<Finding>,
+    /// Every advisory of the policy, and whether it holds for the machine-wide
+    /// environment.
+    advisories: Vec<Judgement>,
+    /// The shortest path to a working PyTorch.
+    guidance: Option<Advice>,
 }
 
 pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Outcome> {
-    let resolution = context.resolve(&Default::default(), &current_environment());
+    let has_card = context.machine.has_card();
+    // Variables hold paths of the running machine, not of one below --root.
+    let here = context.root.is_system();
+    let variables = if here { current_environment() } else { Environment::default() };
+    let cwd = std::env::current_dir().ok().and_then(|dir| dir.into_os_string().into_string().ok()).filter(|_| here);
+    let found = Survey::of_machine(&context.root, &variables, cwd.as_deref());
+    let mut resolution = context.resolve(&Default::default(), &current_environment());
+    // The resolution rests on what the whole machine has; advice also on what
+    // the Python environments bring.
+    let mut stacks = context.stacks.clone();
+    let python = found.stacks.iter().filter(|stack| stack.kind == rdna1_stack::StackKind::Python);
+    stacks.found.extend(python.filter_map(|stack| Some(survey::core_stack(stack, stack.rocm.clone()?))));
+    resolution.advisories = advisory::active(&context.policy, &context.machine, &stacks, &resolution);
+    let advisories = advisory::judge_all(&context.policy, &context.machine, &stacks, &resolution);
     let channels = channels::look(context);
-    let findings = findings::collect(context, &resolution, &channels);
+    let mut findings = findings::collect(context, &resolution, &channels);
+    if has_card {
+        findings::unreadable_stacks(&found.problems, &mut findings);
+        stray::look(context, &variables, cwd.as_deref(), &mut findings);
+        findings.sort_by_key(|finding| finding.level);
+    }
+    let survey = survey::judge(context, found.stacks);
+    let (fit, path) = survey::best(&survey);
+    let guidance = advise(&context.policy, &context.machine, fit, path);
     let ok = findings.iter().all(|finding| finding.level != Level::Error);
     let document = Document {
         version: 1,
@@ -48,9 +82,12 @@ pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Ou
         ok,
         machine: &context.machine,
         stacks: &context.stacks,
+        survey,
         resolution,
         channels,
         findings,
+        advisories,
+        guidance,
     };
     let stdout = if json { json_document(&document)? } else { page::render(context, &document, all) };
     Ok(Outcome { stdout, stderr: String::new(), status: if ok { 0 } else { NO } })

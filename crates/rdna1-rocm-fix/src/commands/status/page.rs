@@ -3,10 +3,11 @@
 
 use rdna1_core::gfx::Reach;
 use rdna1_core::resolve::Inactive;
+use rdna1_stack::Fit;
 
 use super::channels::ChannelState;
 use super::{Document, Finding, Level};
-use crate::commands::detect;
+use crate::commands::{detect, survey};
 use crate::context::Context;
 use crate::text::{BAD, DIM, GOOD, NOTE, TITLE, WARN, styled, wrapped};
 
@@ -14,6 +15,7 @@ use crate::text::{BAD, DIM, GOOD, NOTE, TITLE, WARN, styled, wrapped};
 pub(super) fn render(context: &Context, document: &Document<'_>, all: bool) -> String {
     let mut out = format!("{}\n\n", verdict(document));
     machine(context, document, &mut out);
+    stacks(document, &mut out);
     environment(document, &mut out);
     if document.machine.has_card() {
         channels(document, &mut out);
@@ -22,7 +24,40 @@ pub(super) fn render(context: &Context, document: &Document<'_>, all: bool) -> S
         document.findings.iter().partition(|finding| !all && finding.background);
     findings(&full, &mut out);
     titles(&brief, &mut out);
+    guidance(document, &mut out);
     out
+}
+
+fn stacks(document: &Document<'_>, out: &mut String) {
+    if !document.machine.has_card() {
+        return;
+    }
+    *out += &format!("\n{}\n", styled(TITLE, "ROCm and PyTorch"));
+    if document.survey.is_empty() {
+        *out += "  none found on the system and in the Python environment in use\n";
+    }
+    for judged in &document.survey {
+        *out += &format!("{}\n", wrapped(2, &survey::describe(&judged.stack)));
+        let (style, fit) = match judged.fit {
+            Fit::Native => (GOOD, "has code for this card"),
+            Fit::Compatible => (GOOD, "has code that this card runs unchanged"),
+            Fit::Foreign => (WARN, "has code for other chips alone"),
+            Fit::Unknown => (DIM, "no device code seen"),
+        };
+        let choice = judged.gfx.map(|gfx| format!("; run chooses gfx {gfx}")).unwrap_or_default();
+        *out += &format!("    {}{choice}\n", styled(style, fit));
+    }
+}
+
+fn guidance(document: &Document<'_>, out: &mut String) {
+    let Some(advice) = &document.guidance else { return };
+    *out += &format!("\n{}\n", styled(TITLE, "Shortest path to a working PyTorch"));
+    *out += &format!("{}\n", wrapped(2, &advice.title));
+    for (i, step) in advice.steps.iter().enumerate() {
+        *out += &format!("{}\n", wrapped(4, &format!("{}. {step}", i + 1)));
+    }
+    *out += &format!("{}\n", wrapped(2, &format!("How certain: {}", advice.certain)));
+    *out += &format!("{}\n", wrapped(2, &format!("Source: {}", advice.sources.join("; "))));
 }
 
 fn verdict(document: &Document<'_>) -> String {
@@ -78,12 +113,6 @@ fn machine(context: &Context, document: &Document<'_>, out: &mut String) {
                 (true, true) => "accessible",
             };
             *out += &format!("  device   {} {state}\n", node.path);
-        }
-        for stack in &document.stacks.found {
-            *out += &format!("  ROCm     {} ({})\n", stack.rocm, stack.path);
-        }
-        if document.stacks.found.is_empty() {
-            *out += "  ROCm     none found on the system; a Python environment may bring its own\n";
         }
     }
     if !context.root.is_system() {
