@@ -13,7 +13,7 @@ use rdna1_tests::program::top;
 use crate::installed::{deb, expected, must, rocm};
 
 /// How a row's process is started.
-const CONTEXTS: [(&str, &str); 20] = [
+const CONTEXTS: [(&str, &str); 21] = [
     ("system service", "systemd-run --quiet --wait --pipe env"),
     (
         "user service, its manager running since before the change",
@@ -32,6 +32,10 @@ const CONTEXTS: [(&str, &str); 20] = [
     ("login shell, bash", "env -i HOME=/root bash -lc env"),
     ("login shell, dash", "env -i HOME=/root dash -lc env"),
     ("login shell, zsh", "env -i HOME=/root zsh -lc env"),
+    (
+        "login shell, zsh, with the line below",
+        "env -i HOME=/root zsh -lc \"emulate sh -c '. /etc/profile.d/rocm-rdna1.sh'; env\"",
+    ),
     ("login shell, fish", "env -i HOME=/root TERM=dumb fish -lc env"),
     ("login shell, tcsh", "env -i HOME=/root bash -c 'exec -a -tcsh tcsh -c env'"),
     ("`su - USER`", "env -i su - alice -c env"),
