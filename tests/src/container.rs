@@ -32,7 +32,7 @@ const BOOT_LIMIT: Duration = Duration::from_secs(90);
 /// # Panics
 /// Where nothing may be skipped.
 pub fn debian_root() -> Option<PathBuf> {
-    if !tools::is_root() || !tools::available(&["systemd-nspawn", "mount", "umount", "nsenter"]) {
+    if !tools::is_root() || !tools::available(&["systemd-nspawn", "mount", "umount", "nsenter", "unshare"]) {
         return None;
     }
     let root =
@@ -119,8 +119,12 @@ impl Container {
     }
 
     fn nspawn(&self) -> Command {
-        let mut command = Command::new("systemd-nspawn");
-        command.args(["--quiet", "--register=no", "--keep-unit", "--directory"]).arg(self.root());
+        // A network of its own, so that its sshd does not meet the host's. Not by
+        // --private-network: that mounts another /sys over the cards (measured).
+        // The capability lets systemd bring the loopback interface up.
+        let mut command = Command::new("unshare");
+        command.args(["--net", "systemd-nspawn", "--quiet", "--register=no", "--keep-unit"]);
+        command.args(["--capability=CAP_NET_ADMIN", "--directory"]).arg(self.root());
         for (host, inside) in &self.binds {
             command.arg(format!("--bind-ro={}:{inside}", host.display()));
         }

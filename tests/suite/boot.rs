@@ -128,6 +128,66 @@ fn a_broken_configuration_boots_sets_nothing_and_is_explained() {
     assert!(both(&status).contains("/etc/rdna1-rocm-fix/config.yaml:"), "{}", both(&status));
 }
 
+/// Boots on which nothing can be decided, by what was done to the machine, and
+/// what the journal then has to say.
+const BROKEN: [(&str, &str, &str); 4] = [
+    (
+        "a policy that does not parse",
+        "echo 'schema: [' > /etc/rdna1-rocm-fix/policy.yaml",
+        "/etc/rdna1-rocm-fix/policy.yaml:",
+    ),
+    (
+        "a configuration whose reading never ends",
+        "rm /etc/rdna1-rocm-fix/config.yaml && mkfifo /etc/rdna1-rocm-fix/config.yaml",
+        "/etc/rdna1-rocm-fix/config.yaml",
+    ),
+    (
+        "a generator that is killed",
+        "cd /usr/lib/systemd/system-environment-generators && rm 90-rdna1-rocm-fix \
+         && printf '#!/bin/sh\\nkill -9 $$\\n' > 90-rdna1-rocm-fix && chmod 755 90-rdna1-rocm-fix",
+        "90-rdna1-rocm-fix",
+    ),
+    (
+        "a generator that is no program",
+        "cd /usr/lib/systemd/system-environment-generators && rm 90-rdna1-rocm-fix \
+         && head -c 100 /dev/zero > 90-rdna1-rocm-fix && chmod 755 90-rdna1-rocm-fix",
+        "90-rdna1-rocm-fix",
+    ),
+];
+
+#[test]
+fn a_machine_with_something_broken_boots_and_sets_nothing() {
+    for (what, how, why) in BROKEN {
+        let Some(machine) = installed(Family::Deb) else { return };
+        let machine = machine.with_card("0x731f", "0xca");
+        must(Ok(machine.run(how)));
+        let booted = machine.boot();
+        for (context, command) in CONTEXTS {
+            assert_eq!(seen(&booted, command), [""; 0], "{what}: {context}");
+        }
+        let failed = must(Ok(booted.run("systemctl --failed --no-legend")));
+        assert_eq!(failed, "", "{what}: units failed");
+        // A container has no kernel log to carry what is said before the journal
+        // runs, so there the reason is said at the next reload.
+        must(Ok(booted.run("systemctl daemon-reload && journalctl --sync")));
+        let journal = must(Ok(booted.run("journalctl --boot --no-pager")));
+        assert!(journal.contains(why), "{what}: {journal}");
+    }
+}
+
+#[test]
+fn a_missing_kmsg_and_a_read_only_etc_change_nothing() {
+    let Some(machine) = installed(Family::Deb) else { return };
+    let machine = machine.with_card("0x731f", "0xca");
+    let etc = machine.root().join("etc");
+    let machine = machine.with_bind(etc, "/etc");
+    let booted = machine.boot();
+    must(Ok(booted.run("! touch /etc/rdna1-rocm-fix/x 2>/dev/null && ! [ -c /dev/kmsg ]")));
+    for (context, command) in CONTEXTS {
+        assert_eq!(seen(&booted, command), expected(), "{context}");
+    }
+}
+
 #[test]
 fn removing_the_package_clears_a_running_machine() {
     Family::ALL.into_iter().for_each(removal_and_installation);

@@ -3,6 +3,7 @@
 
 mod boot;
 mod cases;
+mod channels;
 mod cli;
 mod debian;
 mod detect;

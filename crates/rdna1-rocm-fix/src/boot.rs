@@ -7,6 +7,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::net::UnixDatagram;
 use std::process::ExitCode;
 
 use rdna1_core::render::{Format, Guard, render};
@@ -56,13 +57,26 @@ fn environment(resolution: &Resolution) -> anyhow::Result<String> {
     Ok(render(Format::Systemd, Guard::None, resolution.variables(), &[])?)
 }
 
-/// Writes to the kernel log, which reaches the journal this early; to standard
-/// error where there is none (containers).
+/// Writes to the kernel log, which reaches the journal this early. Where there
+/// is none (containers) it goes to the journal itself, which is there when systemd
+/// reloads but not yet at boot, and to standard error, which systemd drops (measured).
 #[allow(clippy::print_stderr, reason = "the last resort this early at boot")]
 fn report(message: &str) {
     let line = format!("<3>{}[{}]: {}\n", rdna1_core::NAME, std::process::id(), message.replace('\n', "; "));
     let kmsg = OpenOptions::new().write(true).open("/dev/kmsg");
     if kmsg.and_then(|mut kmsg| kmsg.write_all(line.as_bytes())).is_err() {
         eprint!("{line}");
+        to_journal(&message.replace('\n', "; "));
+    }
+}
+
+/// One datagram in the journal's own format; what cannot be sent at once is
+/// given up, because a generator may not wait.
+fn to_journal(message: &str) {
+    let Ok(socket) = UnixDatagram::unbound() else { return };
+    if socket.set_nonblocking(true).is_ok() {
+        let entry = format!("PRIORITY=3\nSYSLOG_IDENTIFIER={}\nMESSAGE={message}\n", rdna1_core::NAME);
+        // Nobody is left to hear that this failed as well.
+        let _ = socket.send_to(entry.as_bytes(), "/run/systemd/journal/socket");
     }
 }

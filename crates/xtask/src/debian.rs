@@ -16,6 +16,8 @@ const RELEASE: &str = "trixie";
 /// users we reach, Debian's own checker, and the other family's package manager
 /// and checker.
 const PACKAGES: &[&str] = &[
+    "cron",
+    "openssh-server",
     "systemd",
     "systemd-sysv",
     "udev",

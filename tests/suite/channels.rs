@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What reaches which process, in which state of the machine: one table,
+//! measured and compared with `docs/channels.md`.
+//!
+//! `RDNA1_BLESS=1 cargo test -p rdna1-tests channels` writes the table anew; the
+//! difference belongs into the review.
+
+use std::fmt::Write as _;
+
+use rdna1_tests::container::{Booted, Container};
+use rdna1_tests::program::top;
+
+use crate::installed::{deb, expected, must, rocm};
+
+/// How a row's process is started.
+const CONTEXTS: [(&str, &str); 21] = [
+    ("system service", "systemd-run --quiet --wait --pipe env"),
+    (
+        "user service, its manager running since before the change",
+        "systemd-run --quiet --wait --pipe --user --machine=alice@ env",
+    ),
+    (
+        "the same manager's own environment (what a desktop session is given)",
+        "systemctl --user --machine=alice@ show-environment",
+    ),
+    (
+        "user service, its manager started after the change",
+        "systemctl start user@1001 && systemd-run --quiet --wait --pipe --user --machine=bob@ env",
+    ),
+    ("login through PAM (bash)", "systemd-run --quiet --wait --pipe -p PAMName=login -p User=alice bash -lc env"),
+    ("login shell, sh", "env -i HOME=/root sh -lc env"),
+    ("login shell, bash", "env -i HOME=/root bash -lc env"),
+    ("login shell, dash", "env -i HOME=/root dash -lc env"),
+    ("login shell, zsh", "env -i HOME=/root zsh -lc env"),
+    (
+        "login shell, zsh, with the line below",
+        "env -i HOME=/root zsh -lc \"emulate sh -c '. /etc/profile.d/rocm-rdna1.sh'; env\"",
+    ),
+    ("login shell, fish", "env -i HOME=/root TERM=dumb fish -lc env"),
+    ("login shell, tcsh", "env -i HOME=/root bash -c 'exec -a -tcsh tcsh -c env'"),
+    ("`su - USER`", "env -i su - alice -c env"),
+    ("`sudo COMMAND` from a login shell", "env -i HOME=/root sh -lc 'sudo env'"),
+    ("`sudo -i COMMAND`", "env -i HOME=/root sudo -i env"),
+    ("ssh without a command", "echo env | ssh -T alice@127.0.0.1"),
+    ("ssh with a command", "ssh alice@127.0.0.1 env"),
+    ("ssh with a command, through `run`", "ssh alice@127.0.0.1 rdna1-rocm-fix run -- env"),
+    (
+        "cron",
+        "rm -f /run/crond.reboot /tmp/cron.env; systemctl restart cron; \
+         for _ in $(seq 100); do [ -e /tmp/cron.env ] && break; sleep 0.1; done; cat /tmp/cron.env",
+    ),
+    ("`rdna1-rocm-fix run -- COMMAND`", "env -i PATH=$PATH HOME=/root rdna1-rocm-fix run -- env"),
+    ("`rdna1-rocm-fix env --format dotenv`", "env -i PATH=$PATH HOME=/root rdna1-rocm-fix env --format dotenv"),
+];
+
+/// Rows of programs of the package itself: they fail once it is gone.
+fn is_ours(context: &str) -> bool {
+    context.contains("run`") || context.starts_with("`rdna1-rocm-fix")
+}
+
+/// What udev starts when a card appears or goes; there is no udev in this container.
+const UDEV: &str = "systemctl start rdna1-rocm-fix.service";
+
+/// A state of the machine, by what happens after the boot.
+#[derive(Clone, Copy)]
+enum Change {
+    Nothing,
+    CardAdded,
+    CardRemoved,
+    PackageRemoved,
+    PackageUpgraded,
+    Refreshed,
+}
+
+/// A column: heading, cards at boot, and what happens then.
+const STATES: [(&str, &[&str], Change); 8] = [
+    ("card present", &["0x731f"], Change::Nothing),
+    ("card absent", &["0x73bf"], Change::Nothing),
+    ("card added while running", &[], Change::CardAdded),
+    ("card removed", &["0x731f"], Change::CardRemoved),
+    ("package removed, no reboot", &["0x731f"], Change::PackageRemoved),
+    ("package upgraded while running", &["0x731f"], Change::PackageUpgraded),
+    ("`gfx: native` configured, `refresh`", &["0x731f"], Change::Refreshed),
+    ("other AMD card beside it", &["0x731f", "0x73bf"], Change::Nothing),
+];
+
+/// A machine with the package from its repository and everything that the rows need.
+fn machine(older: bool) -> Option<Container> {
+    let made = deb::made();
+    let machine = deb::machine(if older { &made.older } else { &made.repo })?.with_bind(&made.repo, "/srv/newer");
+    must(Ok(machine.run(&format!(
+        "{} && {} && useradd --create-home --shell /bin/bash alice && useradd --create-home bob \
+         && passwd -q -d alice && install -d -m 700 /root/.ssh && install -d -m 700 -o alice -g alice /home/alice/.ssh \
+         && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 \
+         && install -o alice -g alice -m 600 /root/.ssh/id_ed25519.pub /home/alice/.ssh/authorized_keys \
+         && printf 'StrictHostKeyChecking no\\nLogLevel ERROR\\nBatchMode yes\\n' > /root/.ssh/config \
+         && echo '@reboot alice env > /tmp/cron.new && mv /tmp/cron.new /tmp/cron.env' > /etc/cron.d/seen",
+        deb::SET_UP,
+        deb::INSTALL
+    ))));
+    Some(machine)
+}
+
+/// The cell: what of ours the process saw.
+fn cell(booted: &Booted, context: &str, command: &str, gone: bool) -> String {
+    let output = booted.run(command);
+    if gone && is_ours(context) {
+        assert!(!output.status.success(), "{context}: the program has outlived its package");
+        return "no program".into();
+    }
+    let seen = rocm(&must(Ok(output)));
+    let all = expected();
+    let missing: Vec<&String> = all.iter().filter(|line| !seen.contains(line)).collect();
+    let more: Vec<&String> = seen.iter().filter(|line| !all.contains(line)).collect();
+    match (missing.len(), more.len()) {
+        (0, 0) => "all".into(),
+        (n, 0) if n == all.len() => "none".into(),
+        _ => {
+            let name = |line: &&String| line.split('=').next().unwrap_or_default().to_owned();
+            let without: Vec<String> = missing.iter().map(name).collect();
+            let plus: Vec<String> = more.iter().map(|line| format!("`{line}`")).collect();
+            let mut text = String::from("all");
+            let _ = write!(text, " but {}", without.join(", "));
+            if !plus.is_empty() {
+                let _ = write!(text, ", and {}", plus.join(", "));
+            }
+            text
+        }
+    }
+}
+
+/// One column, measured on a machine that boots for it.
+fn column(cards: &[&str], change: Change) -> Option<Vec<String>> {
+    let mut machine = machine(matches!(change, Change::PackageUpgraded))?;
+    for card in cards {
+        machine = machine.with_card(card, "0xca");
+    }
+    let booted = machine.boot();
+    must(Ok(booted.run("systemctl start user@1000")));
+    let mut gone = false;
+    match change {
+        Change::Nothing => {}
+        Change::CardAdded => {
+            machine = machine.with_card("0x731f", "0xca");
+            must(Ok(booted.run(UDEV)));
+        }
+        Change::CardRemoved => {
+            machine.remove_cards();
+            must(Ok(booted.run(UDEV)));
+        }
+        Change::PackageRemoved => {
+            must(Ok(booted.run("DEBIAN_FRONTEND=noninteractive apt-get remove --yes rdna1-rocm-fix")));
+            gone = true;
+        }
+        Change::PackageUpgraded => {
+            must(Ok(booted.run(
+                "export DEBIAN_FRONTEND=noninteractive; \
+                 sed 's,/srv/repo,/srv/newer,' /srv/newer/inside.sources > /etc/apt/sources.list.d/rdna1-rocm-fix.sources \
+                 && apt-get update && apt-get install --yes rdna1-rocm-fix \
+                 && ! dpkg-query --show rdna1-rocm-fix | grep -F 0.0.1",
+            )));
+        }
+        Change::Refreshed => {
+            must(Ok(booted.run("echo 'gfx: native' > /etc/rdna1-rocm-fix/config.yaml && rdna1-rocm-fix refresh")));
+        }
+    }
+    let cells = CONTEXTS.iter().map(|(context, command)| cell(&booted, context, command, gone)).collect();
+    drop(booted);
+    drop(machine);
+    Some(cells)
+}
+
+const START: &str = "<!-- measured: cargo test -p rdna1-tests channels -->\n";
+const END: &str = "<!-- end -->\n";
+
+#[test]
+fn the_committed_table_is_what_processes_see() {
+    let mut columns = Vec::new();
+    for (_, cards, change) in STATES {
+        let Some(cells) = column(cards, change) else { return };
+        columns.push(cells);
+    }
+    // What no blessing can change: the card decides.
+    assert_eq!((columns[0][0].as_str(), columns[0][5].as_str()), ("all", "all"), "card present");
+    assert_eq!(columns[1], ["none"; CONTEXTS.len()], "card absent");
+    let mut table = String::from("| process |");
+    for (heading, ..) in STATES {
+        let _ = write!(table, " {heading} |");
+    }
+    table.push_str("\n|");
+    table.push_str(&" --- |".repeat(STATES.len() + 1));
+    for (row, (context, _)) in CONTEXTS.iter().enumerate() {
+        let _ = write!(table, "\n| {context} |");
+        for cells in &columns {
+            let _ = write!(table, " {} |", cells[row]);
+        }
+    }
+    table.push('\n');
+    let file = top().join("docs/channels.md");
+    let text = std::fs::read_to_string(&file).expect("it is committed");
+    let (head, rest) = text.split_once(START).expect("the document has the table's start");
+    let (old, tail) = rest.split_once(END).expect("the document has the table's end");
+    if std::env::var_os("RDNA1_BLESS").is_some() {
+        std::fs::write(&file, format!("{head}{START}{table}{END}{tail}")).expect("the checkout is writable");
+        return;
+    }
+    assert_eq!(old, table, "docs/channels.md is not what was measured; RDNA1_BLESS=1 writes it anew");
+}
