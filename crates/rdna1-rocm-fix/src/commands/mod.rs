@@ -2,7 +2,6 @@
 //! One module per command. A command returns what it prints or an error;
 //! only [`main`] writes to the terminal.
 
-mod bypass;
 pub mod detect;
 mod env;
 mod explain;
@@ -11,7 +10,6 @@ mod refresh;
 mod run;
 mod snapshot;
 pub mod status;
-mod survey;
 
 use std::io::Write;
 use std::process::ExitCode;
