@@ -134,7 +134,8 @@ fn answered(
     if let Some(check) = failed(&|check| !check.passed) {
         let error = check.error.unwrap_or_default();
         if check.run_to_run.is_some_and(|difference| difference > check.limit && difference > error / 4.0) {
-            let text = format!("{} differs by {:.1e} between two runs", check.quantity, check.run_to_run.unwrap_or_default());
+            let text =
+                format!("{} differs by {:.1e} between two runs", check.quantity, check.run_to_run.unwrap_or_default());
             return (Verdict::Unstable, Some(text));
         }
         let text = if check.quantity == "loss" {

@@ -88,13 +88,23 @@ fn families(report: &Report, out: &mut String) {
             row.worst = Some((ratio, case));
         }
     }
-    put!(out, "{TITLE}{:16} {:>5} {:>6}  {:28} {:>8}{TITLE:#}", "family", "cases", "passed", "worst error (of allowed)", "seconds");
+    put!(
+        out,
+        "{TITLE}{:16} {:>5} {:>6}  {:28} {:>8}{TITLE:#}",
+        "family",
+        "cases",
+        "passed",
+        "worst error (of allowed)",
+        "seconds"
+    );
     for family in order {
         let row = &rows[family];
         let worst = row.worst.map(|(ratio, case)| worst(ratio, case)).unwrap_or_default();
         let style = if row.passed + row.skipped + row.not_run == row.cases { GOOD } else { BAD };
         let mut remarks = Vec::new();
-        for (count, what) in [(row.skipped, "skipped"), (row.not_run, "not run"), (row.varies, "not repeatable bit by bit")] {
+        for (count, what) in
+            [(row.skipped, "skipped"), (row.not_run, "not run"), (row.varies, "not repeatable bit by bit")]
+        {
             if count > 0 {
                 remarks.push(format!("{count} {what}"));
             }
@@ -116,7 +126,11 @@ fn families(report: &Report, out: &mut String) {
 fn worst(ratio: f64, case: &CaseResult) -> String {
     let error = case.checks.iter().filter_map(|check| Some((check.error? / check.limit, check.error?)));
     let error = error.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, error)| error).unwrap_or_default();
-    if ratio.is_nan() || ratio.is_infinite() { format!("{error:.1e}") } else { format!("{error:.1e} ({:.0} %)", ratio * 100.0) }
+    if ratio.is_nan() || ratio.is_infinite() {
+        format!("{error:.1e}")
+    } else {
+        format!("{error:.1e} ({:.0} %)", ratio * 100.0)
+    }
 }
 
 fn failures(report: &Report, out: &mut String) {

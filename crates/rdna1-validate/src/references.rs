@@ -85,7 +85,14 @@ pub struct Effort {
 
 impl References {
     /// Starts to compute, in the order of the cases.
-    pub fn start(cases: &[Case], spec: &Spec, dir: &Path, effort: Effort, limit: Duration, interrupted: &Arc<AtomicBool>) -> Self {
+    pub fn start(
+        cases: &[Case],
+        spec: &Spec,
+        dir: &Path,
+        effort: Effort,
+        limit: Duration,
+        interrupted: &Arc<AtomicBool>,
+    ) -> Self {
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut works = Vec::new();
         let mut users = Vec::new();

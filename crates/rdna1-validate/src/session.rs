@@ -160,8 +160,8 @@ pub fn run(
     std::fs::write(&script, WORKER)
         .map_err(|error| CannotRun::new(format!("cannot write {}: {error}", script.display())))?;
     let wanted = Wanted { profile: options.profile.clone(), gfx: options.gfx };
-    let launch = environment::prepare(&mut context, &interpreter, &wanted, &environment, &script)
-        .map_err(CannotRun::new)?;
+    let launch =
+        environment::prepare(&mut context, &interpreter, &wanted, &environment, &script).map_err(CannotRun::new)?;
     let mut session = Session {
         options,
         cases,
@@ -278,9 +278,13 @@ impl Session<'_> {
                     "{python} does not get as far as importing PyTorch: {}",
                     judge::explain(&lost).1
                 ));
-                error.steps.extend(exchange.log.tail(6).into_iter().flat_map(|text| {
-                    text.lines().map(|line| format!("it printed: {line}")).collect::<Vec<_>>()
-                }));
+                error.steps.extend(
+                    exchange
+                        .log
+                        .tail(6)
+                        .into_iter()
+                        .flat_map(|text| text.lines().map(|line| format!("it printed: {line}")).collect::<Vec<_>>()),
+                );
                 Err(error)
             }
         }
@@ -291,7 +295,8 @@ impl Session<'_> {
         if self.device == "cuda" {
             self.check_build(started)?;
         }
-        let exchange = self.worker.ask(&Question::Open { device: self.device }, START_LIMIT.min(self.options.timeout * 2));
+        let exchange =
+            self.worker.ask(&Question::Open { device: self.device }, START_LIMIT.min(self.options.timeout * 2));
         self.timing.lost += exchange.ending;
         match &exchange.outcome {
             Ok(Reply::Answer(answer)) => match serde_json::from_value::<Opened>(answer.clone()) {

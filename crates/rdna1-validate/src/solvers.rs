@@ -104,7 +104,10 @@ mod tests {
                      Chosen Algorithm: NotMiopens , 1\n"
                         .into(),
                 ),
-                ("grad-input".into(), "MIOpen(HIP): Info [x] BWD Chosen Algorithm: ConvBinWinogradRxSf2x3g1 , 0, 1\n".into()),
+                (
+                    "grad-input".into(),
+                    "MIOpen(HIP): Info [x] BWD Chosen Algorithm: ConvBinWinogradRxSf2x3g1 , 0, 1\n".into(),
+                ),
                 ("grad-weight".into(), "MIOpen(HIP): Info [x] solver_id = 102, workspace = 7\n".into()),
             ],
             stdout: String::new(),
@@ -124,7 +127,7 @@ mod tests {
         let allowed = |id: &str| families.map(|solver| by(id).includes(solver));
         assert_eq!(allowed("gemm"), [true, false, false, false]);
         assert_eq!(allowed("gemm-naive"), [true, true, false, false]);
-        assert_eq!(allowed("implicit-gemm"), [true, false, true, false]);
+        assert_eq!(allowed("implicit-gemm"), [false, false, true, false]);
         assert_eq!(allowed("bypass"), [false; 4]);
         assert_eq!(allowed("stock"), [true; 4]);
         assert!(Allowed::ALL.includes("anything"));

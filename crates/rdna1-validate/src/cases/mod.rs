@@ -61,10 +61,9 @@ pub fn all() -> Result<Vec<Case>, CaseError> {
     cases.sort_by_key(|case| case.layer == Layer::Model);
     let mut seen = std::collections::BTreeSet::new();
     match cases.iter().find(|case| !seen.insert(case.name.clone())) {
-        Some(twice) => Err(CaseError {
-            file: "cases.yaml".into(),
-            problem: format!("the case `{}` is there twice", twice.name),
-        }),
+        Some(twice) => {
+            Err(CaseError { file: "cases.yaml".into(), problem: format!("the case `{}` is there twice", twice.name) })
+        }
         None => Ok(cases),
     }
 }

@@ -84,7 +84,9 @@ impl Verdict {
             Self::Solver => {
                 "see which variables MIOpen had (environment in the report); a variable of yours or an old database may outrank the profile"
             }
-            Self::Error => "the message names the library; another profile may serve what this one refuses (--profile gemm-naive)",
+            Self::Error => {
+                "the message names the library; another profile may serve what this one refuses (--profile gemm-naive)"
+            }
             Self::OutOfMemory => "close other programs that use the card, or use smaller batches or images",
             Self::Timeout => {
                 "programs will hang here: try another gfx choice or profile bypass; if the card does not recover, reboot"
@@ -92,7 +94,9 @@ impl Verdict {
             Self::Late => "slow, not hung: raise --timeout; a first run also compiles MIOpen's kernels",
             Self::Crash => "programs will crash here: try another gfx choice or profile bypass; dmesg may say more",
             Self::NoAnswer => "what the worker printed says why it ended",
-            Self::Garbage => "something else writes where the answers go, or memory is damaged; what came is in the report",
+            Self::Garbage => {
+                "something else writes where the answers go, or memory is damaged; what came is in the report"
+            }
             Self::Stuck => "reboot: the kernel driver holds the process and the card, and nothing else frees them",
         })
     }

@@ -145,12 +145,7 @@ impl Supervised {
         exchange
     }
 
-    fn exchange(
-        &mut self,
-        question: &Question<'_>,
-        limit: Duration,
-        exchange: &mut Exchange,
-    ) -> Result<Reply, Lost> {
+    fn exchange(&mut self, question: &Question<'_>, limit: Duration, exchange: &mut Exchange) -> Result<Reply, Lost> {
         let token = token();
         let request = Request { token: &token, question };
         let mut line = serde_json::to_vec(&request).map_err(|e| Lost::NotStarted(e.to_string()))?;
