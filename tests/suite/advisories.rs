@@ -132,7 +132,7 @@ fn shown(document: &serde_json::Value, id: &str, truth: &str) -> Result<(), Stri
 /// As a user without rights; for root no permission is too little.
 fn as_nobody(root: &Path, denied: &[String]) -> std::io::Result<std::process::Output> {
     for path in denied {
-        fs::set_permissions(root.join(path.trim_start_matches('/')), fs::Permissions::from_mode(0))?;
+        fs::set_permissions(root.join(path.trim_start_matches('/')), fs::Permissions::from_mode(0o000))?;
     }
     let is_root = fs::metadata("/proc/self")?.uid() == 0;
     if !is_root {
@@ -156,7 +156,8 @@ fn as_nobody(root: &Path, denied: &[String]) -> std::io::Result<std::process::Ou
 fn every_kind_of_predicate_is_used() {
     let advisories = policy().advisories;
     let used = |asks: fn(&Predicate) -> bool| advisories.iter().any(|advisory| asks(&advisory.when));
-    let kinds: [(&str, fn(&Predicate) -> bool); 9] = [
+    type Kind = (&'static str, fn(&Predicate) -> bool);
+    let kinds: [Kind; 9] = [
         ("card", |when| !when.gfx.is_empty()),
         ("kernel", |when| when.kernel_at_least.is_some()),
         ("kernel parameters", |when| !when.kernel_parameter.is_empty() && !when.state.is_empty()),

@@ -223,9 +223,9 @@ fn a_record_keeps_the_newest_of_each_pytorch() {
     };
     assert_eq!(kept(&selection), ["12", "13", "14", "15", "16", "17", "18", "19"]);
     // The same place with another content, the same content in another place.
-    let selection = Some(Selection::with(selection, &machine, of(99, 15)));
-    assert_eq!(kept(&selection), ["12", "13", "14", "16", "17", "18", "19", "99"]);
-    let other_cards = Selection { cards: vec!["0x7340".parse().expect("an id")], ..selection.expect("it is there") };
+    let selection = Selection::with(selection, &machine, of(99, 15));
+    assert_eq!(kept(&Some(selection.clone())), ["12", "13", "14", "16", "17", "18", "19", "99"]);
+    let other_cards = Selection { cards: vec!["0x7340".parse().expect("an id")], ..selection };
     let selection = Some(Selection::with(Some(other_cards), &machine, of(1, 1)));
     assert_eq!(kept(&selection), ["1"]);
 }

@@ -151,11 +151,15 @@ struct Situation<'a> {
 
 /// All parts of a whole: false if one is, unknown if one is and none is false.
 fn all(parts: impl IntoIterator<Item = Option<bool>>) -> Option<bool> {
-    parts.into_iter().fold(Some(true), |whole, part| match (whole, part) {
-        (Some(false), _) | (_, Some(false)) => Some(false),
-        (None, _) | (_, None) => None,
-        _ => Some(true),
-    })
+    let mut whole = Some(true);
+    for part in parts {
+        match part {
+            Some(false) => return part,
+            Some(true) => {}
+            None => whole = None,
+        }
+    }
+    whole
 }
 
 /// Any of several: true if one is, unknown if one is and none is true.
