@@ -11,6 +11,7 @@ use rdna1_core::policy::{Engine, Profile};
 use rdna1_core::resolve::{Inactive, Request, Resolution};
 use rdna1_launch::bypass;
 use rdna1_launch::context::{Context, Environment};
+use rdna1_launch::given::Given;
 
 use crate::interpreter::Interpreter;
 use crate::report::{self, SetVariable};
@@ -49,15 +50,14 @@ pub struct Wanted {
 /// # Errors
 /// In words, if what was asked for is not possible.
 pub fn prepare(
-    context: &mut Context,
+    context: &Context,
     interpreter: &Interpreter,
     wanted: &Wanted,
     environment: &Environment,
     script: &Path,
 ) -> Result<Launch, String> {
-    context.stacks = interpreter.target.stacks(&context.stacks);
     let request = Request { profile: wanted.profile.clone(), gfx: wanted.gfx, single_process: true };
-    let resolution = context.resolve(&request, environment);
+    let Given { resolution, hook, remark } = Given::decide(context, &request, Some(&interpreter.target), environment)?;
     let mut launch = Launch {
         device: Spec {
             program: interpreter.program.clone(),
@@ -76,30 +76,33 @@ pub fn prepare(
         sources: BTreeMap::new(),
     };
     let profile = match &resolution.inactive {
-        Some(Inactive::Refused { problem }) => return Err(problem.clone()),
         Some(Inactive::Disabled { file }) => {
             launch.remark(format!("switched off in {file}: the worker gets what every program gets"));
             None
         }
         // Without a card nothing is in force. Who names a profile all the same
         // wants to see what it does on this device.
-        Some(Inactive::NoCard) => wanted.profile.as_deref().and_then(|id| context.policy.profile(id)),
+        Some(Inactive::NoCard | Inactive::Refused { .. }) => {
+            wanted.profile.as_deref().and_then(|id| context.policy.profile(id))
+        }
         None => context.policy.profile(&resolution.profile),
     };
     launch.resolved(&resolution);
+    remark.into_iter().for_each(|remark| launch.remark(remark.trim_end().to_owned()));
+    let mut hook = hook;
     if let Some(profile) = profile {
         if resolution.inactive.is_some() {
             launch.set_profile(profile, environment);
         }
         launch.environment.profile = Some(profile.id.clone());
         launch.allowed = Allowed::by(profile);
-        if profile.engine == Engine::PythonHook {
-            let hook = bypass::hook(&context.root, &interpreter.target.answer, environment)?;
-            for (name, value) in hook.variables() {
-                launch.sources.insert(name.to_owned(), format!("profile {}", profile.id));
-                launch.device.set.push((name.into(), value));
-            }
+        if profile.engine == Engine::PythonHook && hook.is_none() {
+            hook = Some(bypass::hook(&context.root, &interpreter.target.answer, environment)?);
         }
+    }
+    for (name, value) in hook.iter().flat_map(bypass::Hook::variables) {
+        launch.sources.insert(name.to_owned(), "profile bypass".into());
+        launch.device.set.push((name.into(), value));
     }
     let (name, value) = solvers::LOG_LEVEL;
     match environment.get(name) {

@@ -150,7 +150,7 @@ pub fn run(
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Report, CannotRun> {
     let environment = current_environment();
-    let mut context = Context::read(options.root.clone()).map_err(|error| CannotRun::new(error.to_string()))?;
+    let context = Context::read(options.root.clone()).map_err(|error| CannotRun::new(error.to_string()))?;
     let device = device(&context, options)?;
     let interpreter = interpreter::choose(&context, options.python.as_deref(), &environment)
         .ok_or_else(|| CannotRun::new("there is no Python").step("install python3, or name one with --python"))?;
@@ -161,7 +161,7 @@ pub fn run(
         .map_err(|error| CannotRun::new(format!("cannot write {}: {error}", script.display())))?;
     let wanted = Wanted { profile: options.profile.clone(), gfx: options.gfx };
     let launch =
-        environment::prepare(&mut context, &interpreter, &wanted, &environment, &script).map_err(CannotRun::new)?;
+        environment::prepare(&context, &interpreter, &wanted, &environment, &script).map_err(CannotRun::new)?;
     let mut session = Session {
         options,
         cases,
@@ -343,7 +343,7 @@ impl Session<'_> {
             return error.step("name an interpreter that has one with --python");
         }
         let stacks = self.interpreter.target.stack.iter().cloned().collect();
-        let judged = survey::judge(context, stacks);
+        let judged = survey::judge(context, &current_environment(), stacks);
         let (fit, path) = survey::best(&judged);
         match guidance::advise(&context.policy, &context.machine, fit, path) {
             Some(advice) => {

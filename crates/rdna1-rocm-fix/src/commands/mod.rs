@@ -71,7 +71,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Env { format, choice } => env::run(&context, format, &choice),
         Command::Explain { variable } => explain::run(&context, variable.as_deref()),
         Command::Profile(command) => profile::run(context, command),
-        Command::Run { choice, explain, command } => run::run(context, &choice, explain, &command),
+        Command::Run { choice, explain, command } => run::run(&context, &choice, explain, &command),
         Command::Refresh { no_reload } => refresh::run(&context, !no_reload),
         Command::Snapshot { dir } => snapshot::run(&context, &dir),
     }

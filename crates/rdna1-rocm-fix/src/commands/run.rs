@@ -8,9 +8,9 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use rdna1_core::gfx::{GfxSetting, Reach};
-use rdna1_core::policy::Engine;
 use rdna1_core::resolve::{Inactive, Resolution};
 use rdna1_launch::bypass;
+use rdna1_launch::given::Given;
 use rdna1_launch::target::Target;
 
 use super::Outcome;
@@ -45,26 +45,14 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// Replaces this process; returns only if that fails.
-pub(super) fn run(mut context: Context, choice: &Choice, explain: bool, line: &[OsString]) -> anyhow::Result<Outcome> {
+pub(super) fn run(context: &Context, choice: &Choice, explain: bool, line: &[OsString]) -> anyhow::Result<Outcome> {
     let environment = current_environment();
     // Without a card the command runs as it is.
     let asks = context.machine.has_card() || explain;
-    let target = asks.then(|| Target::find(&context, line, &environment));
-    if let Some(target) = &target {
-        context.stacks = target.stacks(&context.stacks);
-    }
-    let resolution = context.resolve(&choice.request(true), &environment);
-    if let Some(Inactive::Refused { problem }) = &resolution.inactive {
-        return Err(Failure::Refused(problem.clone()).into());
-    }
-    let hooked = context.policy.profile(&resolution.profile).is_some_and(|p| p.engine == Engine::PythonHook);
-    let hook = match &target {
-        Some(target) if hooked && resolution.inactive.is_none() => {
-            Some(bypass::hook(&context.root, &target.answer, &environment).map_err(Failure::Refused)?)
-        }
-        _ => None,
-    };
-    let mut remarks = String::new();
+    let target = asks.then(|| Target::find(context, line, &environment));
+    let Given { resolution, hook, remark } =
+        Given::decide(context, &choice.request(true), target.as_ref(), &environment).map_err(Failure::Refused)?;
+    let mut remarks = remark.unwrap_or_default();
     if explain {
         remarks += &target.as_ref().map(Target::explanation).unwrap_or_default();
         remarks += &explanation(&resolution);
