@@ -2,7 +2,6 @@
 //! One module per command. A command returns what it prints or an error;
 //! only [`main`] writes to the terminal.
 
-mod bypass;
 pub mod detect;
 mod env;
 mod explain;
@@ -11,7 +10,6 @@ mod refresh;
 mod run;
 mod snapshot;
 pub mod status;
-mod survey;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -73,7 +71,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Env { format, choice } => env::run(&context, format, &choice),
         Command::Explain { variable } => explain::run(&context, variable.as_deref()),
         Command::Profile(command) => profile::run(context, command),
-        Command::Run { choice, explain, command } => run::run(context, &choice, explain, &command),
+        Command::Run { choice, explain, command } => run::run(&context, &choice, explain, &command),
         Command::Refresh { no_reload } => refresh::run(&context, !no_reload),
         Command::Snapshot { dir } => snapshot::run(&context, &dir),
     }
