@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -101,19 +101,23 @@ def gather_rows(problem: Problem, inputs: Tensor, band: Band) -> Tensor:
     return columns.view(images, channels * width, -1)
 
 
-def scatter(problem: Problem, columns: Tensor, channels: int) -> Tensor:
-    """The adjoint of `gather` for whole images: sums each input's contributions."""
+def scatter(problem: Problem, columns: Tensor, channels: int, out: Optional[Tensor] = None) -> Tensor:
+    """The adjoint of `gather` for whole images: sums each input's contributions, into `out` if there is one."""
     images = columns.shape[0]
     if problem.rank == 2:
         flat = columns.view(1, images * channels * problem.taps, problem.points)
-        summed = _col2im(flat, problem.size, problem.kernel, problem.dilation, problem.padding, problem.stride)
-        return summed.view(images, channels, *problem.size)
-    total = columns.new_zeros((images, channels) + problem.padded)
-    windows = _windows(problem, total, problem.out[0], folded=False)
-    _add_taps(problem, windows, columns.view(windows.shape))
-    for dim, (padding, size) in enumerate(zip(problem.padding, problem.size), 2):
-        total = total.narrow(dim, padding, size)
-    return total
+        window = (problem.size, problem.kernel, problem.dilation, problem.padding, problem.stride)
+        if out is not None and out.is_contiguous():
+            _col2im(flat, *window, out=out.view(1, images * channels, *problem.size))
+            return out
+        summed = _col2im(flat, *window).view(images, channels, *problem.size)
+    else:
+        summed = columns.new_zeros((images, channels) + problem.padded)
+        windows = _windows(problem, summed, problem.out[0], folded=False)
+        _add_taps(problem, windows, columns.view(windows.shape))
+        for dim, (padding, size) in enumerate(zip(problem.padding, problem.size), 2):
+            summed = summed.narrow(dim, padding, size)
+    return summed if out is None else out.copy_(summed)
 
 
 def scatter_band(problem: Problem, columns: Tensor, channels: int, band: Band, total: Tensor) -> None:

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, NamedTuple, Optional
+from typing import Iterator, List, NamedTuple
 
 from .problem import Problem, prod
 from .schedule import COLUMNS, DATA, FLIPPED, FOLDED, FORWARD, PRODUCT, ROWS, TAPS, WEIGHT, Schedule
 
-#: The columns of about so many bytes stay in a large card's cache between the
-#: copy that writes them and the product that reads them.
-TARGET = 32 << 20
+#: col2im reads each element so much more slowly than a copy (measured, H200).
+SCATTER = 1.5
 
 #: Tiles of a matrix product, and the part of the peak that they reach.
 TILES = ((128, 128, 1.0), (128, 64, 0.9), (64, 64, 0.75), (32, 64, 0.5), (32, 32, 0.35))
@@ -69,6 +68,17 @@ class Model:
         """The weights, once for each image: what a batch of groups needs."""
         return self.item * images * self.problem.weights if self.problem.groups > 1 and images > 1 else 0
 
+    def _partial(self, images: int, rows: int) -> int:
+        """Weight gradients of single images and chunks, before they are summed."""
+        problem = self.problem
+        several = images < problem.images or rows < problem.out[0]
+        if images == 1 and self.exact:
+            return 0  # Added where the sum is.
+        wide = max(4, self.item)
+        partial = self.item * images if images > 1 or several else 0
+        total = wide * (1 if images > 1 else 0) + (wide if several else 0)
+        return (partial + total) * problem.weights
+
     def workspace(self, direction: str, way: str, images: int, rows: int) -> int:
         """Bytes besides inputs and results."""
         problem, item = self.problem, self.item
@@ -79,12 +89,11 @@ class Model:
         weights = item * problem.weights
         if way == PRODUCT:
             dense = 0 if self.dense else item * images * problem.groups * problem.channels * points
-            partial = item * images * problem.weights if direction == WEIGHT else self._spread(images)
-            return dense + partial
+            return dense + (self._partial(images, rows) if direction == WEIGHT else self._spread(images))
         if way == COLUMNS:
             total = columns + self._spread(images)
             if direction == WEIGHT:
-                total += item * images * problem.weights + self._copied(images, rows)
+                total += self._partial(images, rows) + self._copied(images, rows)
             elif direction == DATA:
                 banded = rows < problem.out[0] or problem.rank == 3
                 total += 2 * self._inputs(images, rows) if banded else 0
@@ -148,6 +157,8 @@ class Model:
                 total += self.copy(images * problem.weights)
         elif way == COLUMNS:
             total = self.copy(read + columns) + self.product(*shape, batch)
+            if direction == DATA:
+                total += SCATTER * columns * self.item / self.rates.bytes
             if direction == WEIGHT:
                 total += self.copy(images * problem.weights)
         elif way == FOLDED:
@@ -201,16 +212,17 @@ class Model:
                 yield every
             return
         one = self.workspace(direction, way, 1, problem.out[0])
-        for bound in sorted({limit, min(limit, max(one, TARGET))}, reverse=True):
-            if every.workspace <= bound:
-                yield every
-            elif one <= bound:
-                images = max(1, problem.images * bound // max(every.workspace, 1))
-                # Equal chunks.
-                images = _ceil(problem.images, _ceil(problem.images, images))
-                while images > 1 and self.workspace(direction, way, images, problem.out[0]) > bound:
-                    images -= 1
-                yield schedule(images, problem.out[0])
+        if every.workspace <= limit:
+            yield every
+        if one <= limit and problem.images > 1:
+            images = max(1, problem.images * limit // max(every.workspace, 1))
+            # Equal chunks.
+            images = _ceil(problem.images, _ceil(problem.images, min(images, problem.images - 1)))
+            while images > 1 and self.workspace(direction, way, images, problem.out[0]) > limit:
+                images -= 1
+            yield schedule(images, problem.out[0])
+            if images > 1:
+                yield schedule(1, problem.out[0])
         if one > limit:
             low, high = 0, problem.out[0]
             while low < high:
@@ -222,27 +234,55 @@ class Model:
             if low:
                 yield schedule(1, low)
 
-    def choose(self, direction: str, limit: int, allowed: Optional[str] = None) -> Schedule:
-        """The cheapest schedule under a limit.
+    def preferred(self, direction: str) -> int:
+        """Bytes of workspace that do not raise the peak of a usual network.
+
+        At least the columns of one image, which PyTorch's own path takes. Beyond
+        that, a share of inputs and results: what follows a convolution (batch
+        normalisation, addition) holds as much. Early layers, with many points,
+        have less beside them in a forward pass, late ones in a backward pass.
+        See `docs/engine.md` for how the shares were found.
+        """
+        problem = self.problem
+        one = self.item * problem.groups * problem.depth * problem.points
+        inputs = problem.channels * prod(problem.size)
+        both = self.item * problem.images * problem.groups * (inputs + problem.outputs * problem.points)
+        if direction == FORWARD:
+            share = 0.75 if problem.points >= 10000 else 2.5 if problem.points >= 2500 else 5.0
+        else:
+            share = 0.75 if problem.points >= 2500 else 0.25
+        # A data gradient comes before the weights' gradient is allocated.
+        later = self.item * problem.weights if direction == DATA else 0
+        return int(max(one, share * both)) + later
+
+    def choose(self, direction: str, limit: int) -> Schedule:
+        """The cheapest schedule in the preferred workspace, or else the leanest, and never over the limit.
 
         Where not even one output row fits, single rows over parts of the channels.
         """
-        found: List[Schedule] = []
-        for way in self.ways(direction):
-            if allowed is None or way == allowed:
-                found += self.splits(direction, way, limit)
-        flipped = self.problem.flipped() if direction == DATA and not self.problem.pointwise else None
-        if flipped and allowed in (None, FLIPPED):
-            inner_limit = limit - 2 * self.item * self.problem.weights
-            if inner_limit > 0:
-                inner = Model(flipped, self.item, self.exact, self.rates, self.dense)
-                best = inner.choose(FORWARD, inner_limit)
-                space = best.workspace + 2 * self.item * self.problem.weights
-                cost = best.cost + self.copy(4 * self.problem.weights)
-                found.append(Schedule(FLIPPED, best.images, best.rows, best.channels, space, cost, best))
+        preferred = min(limit, self.preferred(direction))
+        found = self.candidates(direction, preferred)
         if found:
             return min(found, key=lambda schedule: schedule.cost)
+        found = self.candidates(direction, limit)
+        if found:
+            return min(found, key=lambda schedule: (schedule.workspace, schedule.cost))
         return self.least(direction, limit)
+
+    def candidates(self, direction: str, limit: int) -> List[Schedule]:
+        """Every way under a limit."""
+        found: List[Schedule] = []
+        for way in self.ways(direction):
+            found += self.splits(direction, way, limit)
+        flipped = self.problem.flipped() if direction == DATA and not self.problem.pointwise else None
+        turned = self.item * self.problem.weights
+        if flipped and 2 * turned <= limit:
+            inner = Model(flipped, self.item, self.exact, self.rates, self.dense)
+            for best in inner.candidates(FORWARD, limit - turned):
+                space = turned + max(turned, best.workspace)
+                cost = best.cost + self.copy(4 * self.problem.weights)
+                found.append(Schedule(FLIPPED, best.images, best.rows, best.channels, space, cost, best))
+        return found
 
     def least(self, direction: str, limit: int) -> Schedule:
         """One output row of one image at a time, over so many channels as fit; at least one."""

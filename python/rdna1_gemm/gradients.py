@@ -52,7 +52,7 @@ def _scatter_part(
         batch = grads.reshape(images * groups, problem.outputs, points)
         columns = multiply(spread(matrix, images), batch, None).view(images, groups * problem.depth, points)
         if whole:
-            total.copy_(scatter(problem, columns, groups * count).view(total.shape))
+            scatter(problem, columns, groups * count, total)
         else:
             scatter_band(problem, columns, groups * count, band, total)
         return
@@ -87,18 +87,24 @@ def weight_gradient(problem: Problem, schedule: Schedule, inputs: Tensor, grads:
         return torch.mm(folded, gather_folded(problem, inputs).t()).view(shape)
     if schedule.channels < problem.channels:
         return _narrow(problem, schedule, inputs, grads).view(shape)
+    exact = torch.promote_types(inputs.dtype, torch.float32) == inputs.dtype
     total: Optional[Tensor] = None
     for first, images, band in chunks(problem, schedule):
         source, part = inputs, grads
         if images < problem.images:
             source, part = inputs.narrow(0, first, images), grads.narrow(0, first, images)
-        total = _add(total, _weight_part(problem, schedule.way, source, part, band))
+        if total is not None and images == 1 and exact:
+            total = _weight_part(problem, schedule.way, source, part, band, total)
+        else:
+            total = _add(total, _weight_part(problem, schedule.way, source, part, band))
     assert total is not None
     return total.to(inputs.dtype).view(shape)
 
 
-def _weight_part(problem: Problem, way: str, inputs: Tensor, grads: Tensor, band: Band) -> Tensor:
-    """`(groups, outputs, depth)` from some images and output rows."""
+def _weight_part(
+    problem: Problem, way: str, inputs: Tensor, grads: Tensor, band: Band, total: Optional[Tensor] = None
+) -> Tensor:
+    """`(groups, outputs, depth)` from some images and output rows, added to a total of that shape."""
     groups, images = problem.groups, inputs.shape[0]
     rows = band[1] - band[0]
     points = rows * prod(problem.out[1:])
@@ -108,7 +114,7 @@ def _weight_part(problem: Problem, way: str, inputs: Tensor, grads: Tensor, band
     columns = inputs if way == PRODUCT else gather(problem, inputs, band)
     columns = columns.reshape(images * groups, problem.depth, points)
     batch = grads.reshape(images * groups, problem.outputs, points)
-    partial = torch.bmm(batch, columns.transpose(1, 2))
+    partial = multiply(batch, columns.transpose(1, 2), total, total)
     if images == 1:
         return partial
     partial = partial.view(images, groups, problem.outputs, problem.depth)

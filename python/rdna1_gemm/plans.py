@@ -21,7 +21,7 @@ from .gradients import data_gradient, weight_gradient
 from .native import Arguments, Gradients
 from .problem import Problem, describe
 from .report import Report
-from .schedule import DATA, DEPTHWISE, FORWARD, WEIGHT, Schedule
+from .schedule import DATA, FORWARD, GRADIENTS, OWN, WEIGHT, Schedule
 from .settings import Settings, say_once
 
 #: Types that accumulate in their own precision or better.
@@ -85,11 +85,13 @@ class Planner:
         problem = _describe(inputs, weights, bias, arguments)
         if problem is None:
             return Plan(lambda _: lambda x, w, b: native.convolution(x, w, b, arguments), 0)
-        if _is_depthwise(problem, inputs):
-            return Plan(lambda _: self._depthwise(problem, inputs, arguments), 0)
+        if _is_depthwise(problem):
+            return Plan(lambda _: self._native(problem, inputs, arguments), 0)
         format = native.memory_format(inputs, weights, bias, arguments)
 
         def build(limit: int) -> Run:
+            if _is_single(problem, inputs) and _one(problem, inputs) <= limit:
+                return self._native(problem, inputs, arguments)
             make = self._transposed if arguments.transposed else self._straight
             run = make(problem, inputs, weights, limit)
             run = _laid_out(run, format)
@@ -122,8 +124,9 @@ class Planner:
 
         return self.report.watch(FORWARD, problem, True, inputs, schedule, run)
 
-    def _depthwise(self, problem: Problem, inputs: Tensor, arguments: Arguments) -> Run:
-        if arguments.transposed and inputs.dim() > 3:
+    def _native(self, problem: Problem, inputs: Tensor, arguments: Arguments) -> Run:
+        """PyTorch's kernels: depthwise, or single images, which its path treats as the engine would."""
+        if arguments.transposed and _is_depthwise(problem) and inputs.dim() > 3:
 
             def run(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
                 return native.depthwise_transposed(problem, x, w, b, arguments)
@@ -133,7 +136,8 @@ class Planner:
             def run(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
                 return native.convolution(x, w, b, arguments)
 
-        return self.report.watch(FORWARD, problem, arguments.transposed, inputs, DEPTHWISE, run)
+        schedule = OWN._replace(workspace=0 if _is_depthwise(problem) else _one(problem, inputs))
+        return self.report.watch(FORWARD, problem, arguments.transposed, inputs, schedule, run)
 
     # Backward ------------------------------------------------------------
 
@@ -150,18 +154,22 @@ class Planner:
         problem = _describe(inputs, weights, None, arguments)
         if problem is not None and not _fits(problem, grads, inputs, arguments.transposed):
             problem = None
-        if problem is None or (_is_depthwise(problem, inputs) and not arguments.transposed):
-            sizes, mask = None if bias_sizes is None else list(bias_sizes), list(mask)
+        sizes = None if bias_sizes is None else list(bias_sizes)
+        switches = list(mask)
 
-            def own(g: Tensor, x: Tensor, w: Tensor) -> Gradients:
-                return native.convolution_backward(g, x, w, sizes, arguments, mask)
+        def own(g: Tensor, x: Tensor, w: Tensor) -> Gradients:
+            return native.convolution_backward(g, x, w, sizes, arguments, switches)
 
+        if problem is None or (_is_depthwise(problem) and not arguments.transposed):
             if problem is not None:
-                own = self.report.watch("gradients", problem, False, inputs, DEPTHWISE, own)
+                own = self.report.watch(GRADIENTS, problem, False, inputs, OWN, own)
             return Plan(lambda _: own, 0)
         format = native.memory_format(inputs, weights, None, arguments)
 
         def build(limit: int) -> Run:
+            if _is_single(problem, inputs) and _one(problem, inputs) <= limit:
+                schedule = OWN._replace(workspace=_one(problem, inputs))
+                return self.report.watch(GRADIENTS, problem, arguments.transposed, inputs, schedule, own)
             run = self._gradients(problem, grads, inputs, weights, arguments, mask, limit, format)
             return run if inputs.is_cuda or inputs.dtype in EXACT else _widened(run)
 
@@ -264,6 +272,16 @@ def _fits(problem: Problem, grads: Tensor, inputs: Tensor, transposed: bool) -> 
     return tuple(grads.shape) == shape
 
 
-def _is_depthwise(problem: Problem, inputs: Tensor) -> bool:
+def _is_depthwise(problem: Problem) -> bool:
     """Whether PyTorch has a kernel of its own, which needs no matrix product."""
-    return inputs.is_cuda and problem.channels == 1 and problem.groups > 1
+    return problem.channels == 1 and problem.groups > 1
+
+
+def _is_single(problem: Problem, inputs: Tensor) -> bool:
+    """Whether PyTorch's own path does the same in fewer calls: one image, one group, columns and one product."""
+    return problem.images == 1 and problem.groups == 1 and inputs.is_cuda and inputs.dim() < 5
+
+
+def _one(problem: Problem, inputs: Tensor) -> int:
+    """Bytes of the columns of one image and group."""
+    return inputs.element_size() * problem.depth * problem.points

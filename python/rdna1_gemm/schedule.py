@@ -9,13 +9,15 @@ from .problem import Problem
 
 #: Directions.
 FORWARD, DATA, WEIGHT = "forward", "data gradient", "weight gradient"
+#: Those that are asked for, by one kernel.
+GRADIENTS = "gradients"
 
 #: Ways. PRODUCT: the input is the column matrix already. COLUMNS: im2col and one
 #: product. FOLDED: the same with all images side by side. ROWS: columns of the
 #: kernel's rows alone, one accumulating product for each row. TAPS: no columns,
 #: one accumulating product for each tap, on shifted windows of the padded input.
 #: FLIPPED: the data gradient as a convolution with the kernel turned round.
-#: NATIVE: PyTorch's own kernel without MIOpen (depthwise; what falls through).
+#: NATIVE: PyTorch's own kernel without MIOpen (depthwise, single images).
 PRODUCT, COLUMNS, FOLDED, ROWS, TAPS = "product", "columns", "folded", "rows", "taps"
 FLIPPED, NATIVE = "flipped", "native"
 
@@ -59,4 +61,4 @@ class Schedule(NamedTuple):
 
 
 #: PyTorch's own kernel.
-DEPTHWISE = Schedule(NATIVE, 0, 0, 0, 0, 0.0)
+OWN = Schedule(NATIVE, 0, 0, 0, 0, 0.0)
