@@ -11,6 +11,11 @@ from .schedule import COLUMNS, DATA, FLIPPED, FOLDED, FORWARD, PRODUCT, ROWS, TA
 #: col2im reads each element so much more slowly than a copy (measured, H200).
 SCATTER = 1.5
 
+#: Preferred workspace: from so many points on, a share of inputs and results, and
+#: no more than so many elements for each image.
+FORWARD_SHARES = ((40000, 0.25, 1 << 40), (10000, 0.75, 1 << 40), (2500, 1.5, 1 << 40), (0, 5.0, 1 << 40))
+BACKWARD_SHARES = ((2500, 2.0, 1 << 20), (500, 0.75, 1 << 17), (0, 0.25, 1 << 40))
+
 #: Tiles of a matrix product, and the part of the peak that they reach.
 TILES = ((128, 128, 1.0), (128, 64, 0.9), (64, 64, 0.75), (32, 64, 0.5), (32, 32, 0.35))
 
@@ -125,8 +130,10 @@ class Model:
         best = float("inf")
         for tile_m, tile_n, efficiency in TILES:
             tiles = _ceil(m, tile_m) * _ceil(n, tile_n) * batch
-            # Libraries cut long sums where tiles are too few for the card.
-            split = min(rates.units // tiles, max(1, k // 256)) if batch == 1 and tiles < rates.units else 1
+            # Libraries cut the long sum of one product where tiles are too few for
+            # the card, at a price; that of a batch they do not (cuBLAS, measured).
+            pieces = min(rates.units // tiles, k // 512) if batch == 1 and tiles < rates.units else 1
+            split = pieces / 2 if pieces > 2 else 1.0
             tile = 2.0 * tile_m * tile_n * (k + 32) * rates.units / (rates.flops * efficiency)
             best = min(best, tile * _ceil(tiles, rates.units) / split)
         traffic = self.item * batch * (m * k + k * n + m * n)
@@ -247,13 +254,12 @@ class Model:
         one = self.item * problem.groups * problem.depth * problem.points
         inputs = problem.channels * prod(problem.size)
         both = self.item * problem.images * problem.groups * (inputs + problem.outputs * problem.points)
-        if direction == FORWARD:
-            share = 0.75 if problem.points >= 10000 else 2.5 if problem.points >= 2500 else 5.0
-        else:
-            share = 0.75 if problem.points >= 2500 else 0.25
+        shares = FORWARD_SHARES if direction == FORWARD else BACKWARD_SHARES
+        share, elements = next((share, most) for points, share, most in shares if problem.points >= points)
+        most = self.item * problem.images * elements
         # A data gradient comes before the weights' gradient is allocated.
         later = self.item * problem.weights if direction == DATA else 0
-        return int(max(one, share * both)) + later
+        return int(max(one, min(share * both, most))) + later
 
     def choose(self, direction: str, limit: int) -> Schedule:
         """The cheapest schedule in the preferred workspace, or else the leanest, and never over the limit.

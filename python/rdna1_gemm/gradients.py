@@ -114,6 +114,12 @@ def _weight_part(
     columns = inputs if way == PRODUCT else gather(problem, inputs, band)
     columns = columns.reshape(images * groups, problem.depth, points)
     batch = grads.reshape(images * groups, problem.outputs, points)
+    if images * groups == 1:
+        # Libraries cut the long sum of a plain product, not always that of a batch of one.
+        if total is None:
+            return torch.mm(batch[0], columns[0].t()).unsqueeze(0)
+        total[0].addmm_(batch[0], columns[0].t())
+        return total
     partial = multiply(batch, columns.transpose(1, 2), total, total)
     if images == 1:
         return partial
