@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Iterator, List, NamedTuple
 
 from .problem import Problem, prod
-from .schedule import COLUMNS, DATA, FLIPPED, FOLDED, FORWARD, PRODUCT, ROWS, TAPS, WEIGHT, Schedule
+from .schedule import COLUMNS, DATA, FLIPPED, FOLDED, FORWARD, NATIVE, PRODUCT, ROWS, TAPS, WEIGHT, Schedule
 
 #: col2im reads each element so much more slowly than a copy (measured, H200).
 SCATTER = 1.5
@@ -14,7 +14,14 @@ SCATTER = 1.5
 #: Preferred workspace: from so many points on, a share of inputs and results, and
 #: no more than so many elements for each image.
 FORWARD_SHARES = ((40000, 0.25, 1 << 40), (10000, 0.75, 1 << 40), (2500, 1.5, 1 << 40), (0, 5.0, 1 << 40))
-BACKWARD_SHARES = ((2500, 2.0, 1 << 20), (500, 0.75, 1 << 17), (0, 0.25, 1 << 40))
+BACKWARD_SHARES = ((2500, 2.0, 1 << 20), (500, 1.0, 1 << 18), (0, 0.35, 1 << 40))
+#: Elements for each image that are always preferred to more launches.
+FLOOR = 1 << 15
+#: The same for the weights' gradients of fp16 and bf16, whose sums take fp32.
+SHORT_FLOOR = 1 << 19
+
+#: Seconds of the host for one chunk here, and for one image of PyTorch's own loop.
+CHUNK, IMAGE = 35e-6, 14e-6
 
 #: Tiles of a matrix product, and the part of the peak that they reach.
 TILES = ((128, 128, 1.0), (128, 64, 0.9), (64, 64, 0.75), (32, 64, 0.5), (32, 32, 0.35))
@@ -45,10 +52,14 @@ class Model:
     and bf16, whose sums would be rounded between products.
     """
 
-    def __init__(self, problem: Problem, item: int, exact: bool, rates: Rates, dense: bool) -> None:
+    def __init__(
+        self, problem: Problem, item: int, exact: bool, rates: Rates, dense: bool, native: bool = False
+    ) -> None:
         self.problem, self.item, self.exact, self.rates = problem, item, exact, rates
         #: Whether the input is contiguous; otherwise a copy of each chunk is.
         self.dense = dense
+        #: Whether PyTorch's own loop over images computes this, too.
+        self.native = native
 
     # Bytes ---------------------------------------------------------------
 
@@ -106,7 +117,11 @@ class Model:
                 total += self._copied(images, rows)
             return total
         if way == FOLDED:
-            return columns + results + (0 if problem.pointwise else self._inputs(images, rows))
+            copied = 0 if problem.pointwise else self._inputs(images, rows)
+            partial = 0
+            if direction == WEIGHT and images < problem.images and not self.exact:
+                partial = (4 + item) * problem.weights
+            return columns + results + copied + partial
         if way == ROWS:
             read = rows + problem.reach[0]
             width = item * images * problem.groups * problem.channels * problem.kernel[1] * read * problem.out[1]
@@ -184,7 +199,7 @@ class Model:
             again = (problem.taps - 1) * self.item * images * problem.groups * k * padded / self.rates.bytes
             crop = self.copy(2 * images * problem.groups * k * points)
             total = self.copy(2 * read) + problem.taps * one + again + crop + self.copy(2 * problem.weights)
-        return chunks * total
+        return chunks * (max(total, CHUNK) if chunks > 1 else total)
 
     # Choice --------------------------------------------------------------
 
@@ -214,7 +229,7 @@ class Model:
             )
 
         every = schedule(problem.images, problem.out[0])
-        if way == FOLDED:
+        if way == FOLDED and direction == FORWARD:
             if every.workspace <= limit:
                 yield every
             return
@@ -230,7 +245,7 @@ class Model:
             yield schedule(images, problem.out[0])
             if images > 1:
                 yield schedule(1, problem.out[0])
-        if one > limit:
+        if one > limit and way != FOLDED:
             low, high = 0, problem.out[0]
             while low < high:
                 middle = (low + high + 1) // 2
@@ -259,7 +274,8 @@ class Model:
         most = self.item * problem.images * elements
         # A data gradient comes before the weights' gradient is allocated.
         later = self.item * problem.weights if direction == DATA else 0
-        return int(max(one, min(share * both, most))) + later
+        floor = SHORT_FLOOR if direction == WEIGHT and not self.exact else FLOOR
+        return int(max(one, min(share * both, most), self.item * problem.images * floor)) + later
 
     def choose(self, direction: str, limit: int) -> Schedule:
         """The cheapest schedule in the preferred workspace, or else the leanest, and never over the limit.
@@ -280,6 +296,8 @@ class Model:
         found: List[Schedule] = []
         for way in self.ways(direction):
             found += self.splits(direction, way, limit)
+        if self.native:
+            found += self._own(direction, limit)
         flipped = self.problem.flipped() if direction == DATA and not self.problem.pointwise else None
         turned = self.item * self.problem.weights
         if flipped and 2 * turned <= limit:
@@ -289,6 +307,17 @@ class Model:
                 cost = best.cost + self.copy(4 * self.problem.weights)
                 found.append(Schedule(FLIPPED, best.images, best.rows, best.channels, space, cost, best))
         return found
+
+    def _own(self, direction: str, limit: int) -> List[Schedule]:
+        """PyTorch's own loop over images, if it fits."""
+        problem = self.problem
+        space = 0 if problem.pointwise else self.item * problem.depth * problem.points
+        if space > limit or (direction == WEIGHT and not self.exact):
+            return []  # It rounds sums of short types after each image.
+        way = PRODUCT if problem.pointwise else COLUMNS
+        image = Model(problem._replace(images=1), self.item, True, self.rates, self.dense)
+        seconds = problem.images * max(image.estimate(direction, way, 1, problem.out[0]), IMAGE)
+        return [Schedule(NATIVE, problem.images, problem.out[0], problem.channels, space, seconds)]
 
     def least(self, direction: str, limit: int) -> Schedule:
         """One output row of one image at a time, over so many channels as fit; at least one."""

@@ -76,8 +76,7 @@ def memory_format(inputs: Tensor, weights: Tensor, bias: Optional[Tensor], argum
     What traces programs without running them (torch.compile) relies on it.
     """
     channels_last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(inputs.dim())
-    plain = inputs.is_contiguous() and weights.is_contiguous()
-    if channels_last is None or plain or inputs.is_cuda:
+    if channels_last is None or inputs.is_cuda:
         return torch.contiguous_format
     determine = getattr(torch._C, "_conv_determine_backend_memory_format", None)
     if determine is not None:
