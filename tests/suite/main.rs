@@ -17,4 +17,5 @@ mod render;
 mod schema;
 mod selection;
 mod stack;
+mod terminal;
 mod validate;
