@@ -2,17 +2,14 @@
 //! One module per command. A command returns what it prints or an error;
 //! only [`main`] writes to the terminal.
 
-mod bypass;
 pub mod detect;
 mod env;
 mod explain;
 mod profile;
-mod recorded;
 mod refresh;
 mod run;
 mod snapshot;
 pub mod status;
-mod survey;
 
 use std::io::Write;
 use std::process::ExitCode;
