@@ -125,6 +125,7 @@ pub fn run(root: Root, args: &Args) -> anyhow::Result<Outcome> {
         any_gpu: args.any_gpu,
         timeout: args.timeout,
         level: Some(args.level),
+        timed: false,
     };
     let interrupted = Arc::new(AtomicBool::new(false));
     watch_signals(&interrupted)?;

@@ -15,7 +15,7 @@ pub fn outcome(report: &Report) -> Outcome {
     let times: BTreeMap<String, f64> = tried
         .iter()
         .filter(|case| case.verdict == CaseVerdict::Pass)
-        .map(|case| (case.name.clone(), case.torch_seconds))
+        .map(|case| (case.name.clone(), case.warm_seconds.unwrap_or(0.0)))
         .collect();
     let verdict = match worst.map(|(_, case)| case.verdict) {
         None => Verdict::CouldNotRun,

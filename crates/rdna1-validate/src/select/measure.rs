@@ -39,6 +39,8 @@ pub struct Validation<'a> {
     /// Set by a signal.
     interrupted: Arc<AtomicBool>,
     device: String,
+    /// PyTorch's version and place, by its own word.
+    pytorch: Option<(String, String)>,
     /// Whether any candidate came as far as a case.
     ran: bool,
     /// Why the first one did not.
@@ -53,12 +55,17 @@ impl<'a> Validation<'a> {
     pub fn new(options: Options, cases: &'a [Case]) -> anyhow::Result<Self> {
         let interrupted = Arc::new(AtomicBool::new(false));
         suite::watch_signals(&interrupted)?;
-        Ok(Self { options, cases, interrupted, device: "unknown".into(), ran: false, problem: None })
+        Ok(Self { options, cases, interrupted, device: "unknown".into(), pytorch: None, ran: false, problem: None })
     }
 
     /// What computed.
     pub fn device(&self) -> &str {
         &self.device
+    }
+
+    /// PyTorch's version and place, by its own word.
+    pub fn pytorch(&self) -> Option<(&str, &str)> {
+        self.pytorch.as_ref().map(|(version, path)| (version.as_str(), path.as_str()))
     }
 
     /// Why nothing was measured at all, if nothing was.
@@ -96,6 +103,7 @@ impl Measure for Validation<'_> {
                 if !report.device.name.is_empty() {
                     self.device = report.device.name.clone();
                 }
+                self.pytorch = Some((report.software.torch.clone(), report.software.torch_path.clone()));
                 Ok(judge::outcome(&report))
             }
             Err(problem) => {

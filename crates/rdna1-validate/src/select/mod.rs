@@ -139,6 +139,7 @@ pub fn run(root: Root, args: &Args) -> anyhow::Result<Outcome> {
         any_gpu: args.any_gpu,
         timeout: args.timeout,
         level: Some(args.level),
+        timed: true,
         ..Options::default()
     };
     let mut validation = Validation::new(options, &selected)?;
@@ -157,6 +158,7 @@ pub fn run(root: Root, args: &Args) -> anyhow::Result<Outcome> {
     if let Some(problem) = validation.never_ran() {
         bail!("{problem}");
     }
+    let subject = subject.completed(&validation);
     let choice = selector.choice();
     let mut recorded = None;
     let mut remarks = String::new();
@@ -219,6 +221,18 @@ impl Subject {
             path: stack.map(|stack| stack.path.clone()).unwrap_or_default(),
             fingerprint: stack.map(|stack| stack.process_fingerprint(&rocm)).unwrap_or_default(),
             kernel: context.machine.kernel.clone().unwrap_or_else(|| "unknown".into()),
+        }
+    }
+}
+
+impl Subject {
+    /// With what PyTorch itself says, where its files were not found.
+    fn completed(self, validation: &Validation<'_>) -> Self {
+        match validation.pytorch() {
+            Some((version, path)) if self.path.is_empty() => {
+                Self { name: format!("torch {version}"), path: path.to_owned(), ..self }
+            }
+            _ => self,
         }
     }
 }

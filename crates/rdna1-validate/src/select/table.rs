@@ -4,7 +4,7 @@
 use rdna1_core::selection::Evidence;
 use serde::Serialize;
 
-use super::choose::Selector;
+use super::choose::{Selector, Verdict};
 
 /// What `select --json` prints.
 #[derive(Debug, Serialize)]
@@ -52,31 +52,49 @@ impl Document {
     /// The page for people.
     pub fn to_text(&self) -> String {
         let mut out = format!("{} on {}, kernel {}\n\n", self.pytorch, self.device, self.kernel);
-        out += &format!("{:8} {:14} {:17} {:>9} {:>9}  {}\n", "gfx", "profile", "verdict", "passed", "time", "");
-        for (place, row) in self.candidates.iter().enumerate() {
-            let passed = if row.tried == 0 { String::new() } else { format!("{}/{}", row.passed, row.tried) };
-            let time = row.seconds.map(|seconds| format!("{seconds:.3} s")).unwrap_or_default();
-            let mark = match (self.process == Some(place), self.machine == Some(place)) {
-                (true, true) => "<- best",
-                (true, false) => "<- best for a single program",
-                (false, true) => "<- best for the whole machine",
-                (false, false) => "",
-            };
-            let line = format!(
-                "{:8} {:14} {:17} {passed:>9} {time:>9}  {mark}",
-                row.gfx.to_string(),
-                row.profile,
-                row.verdict
-            );
-            out += &format!("{}\n", line.trim_end());
-            if let Some(note) = &row.note {
-                out += &format!("{}\n", textwrap::indent(&textwrap::fill(note, 70), "         "));
-            }
+        out += &format!("{:8} {:14} {:17} {:>9} {:>11}\n", "gfx", "profile", "verdict", "passed", "time");
+        let mut place = 0;
+        while let Some(row) = self.candidates.get(place) {
+            let alike = self.candidates[place..].iter().take_while(|other| row.is_left_out_like(other)).count();
+            out += &self.line(place, alike);
+            place += alike.max(1);
         }
-        out += "\ntime: the cases that every usable candidate passed, in PyTorch\n";
+        out += "\ntime: once each of the cases that every usable candidate passed, warm\n";
         if let Some(lost) = &self.lost {
             out += &format!("{lost}\n");
         }
         out
+    }
+
+    /// A line for a candidate, or for several that were left out for one reason.
+    fn line(&self, place: usize, alike: usize) -> String {
+        let row = &self.candidates[place];
+        let passed = if row.tried == 0 { String::new() } else { format!("{}/{}", row.passed, row.tried) };
+        let time = row.seconds.map(|seconds| format!("{:.2} ms", seconds * 1000.0)).unwrap_or_default();
+        let mark = match (self.process == Some(place), self.machine == Some(place)) {
+            (true, true) => "<- best",
+            (true, false) => "<- best for a single program",
+            (false, true) => "<- best for the whole machine",
+            (false, false) => "",
+        };
+        let profile = if alike > 1 { format!("{alike} profiles") } else { row.profile.clone() };
+        let line = format!("{:8} {profile:14} {:17} {passed:>9} {time:>11}  {mark}", row.gfx.to_string(), row.verdict);
+        let note = row.note.as_ref().map(|note| {
+            let options = textwrap::Options::new(79).initial_indent("         ").subsequent_indent("         ");
+            textwrap::fill(note, options) + "\n"
+        });
+        format!("{}\n{}", line.trim_end(), note.unwrap_or_default())
+    }
+}
+
+/// Whether two candidates were left out for the same reason.
+trait LeftOut {
+    fn is_left_out_like(&self, other: &Self) -> bool;
+}
+
+impl LeftOut for Evidence {
+    fn is_left_out_like(&self, other: &Self) -> bool {
+        let left_out = Verdict::NotTried.words();
+        self.verdict == left_out && other.verdict == left_out && (self.gfx, &self.note) == (other.gfx, &other.note)
     }
 }
