@@ -14,8 +14,7 @@ struct Kernels {
     told: Option<CString>,
 }
 
-static KERNELS: Mutex<Kernels> =
-    Mutex::new(Kernels { names: BTreeMap::new(), launched: BTreeSet::new(), told: None });
+static KERNELS: Mutex<Kernels> = Mutex::new(Kernels { names: BTreeMap::new(), launched: BTreeSet::new(), told: None });
 
 fn with<R>(f: impl FnOnce(&mut Kernels) -> R) -> R {
     f(&mut KERNELS.lock().unwrap_or_else(PoisonError::into_inner))

@@ -65,7 +65,9 @@ impl Survey {
         survey.stacks.extend(system::at(place, &real));
         // From within: torch's own directory, or its libraries.
         for inner in ["/torch", "/torch/lib"] {
-            if let Some(modules) = real.strip_suffix(inner).filter(|_| survey.stacks.iter().all(|s| s.pytorch.is_none())) {
+            if let Some(modules) =
+                real.strip_suffix(inner).filter(|_| survey.stacks.iter().all(|s| s.pytorch.is_none()))
+            {
                 survey.stacks.clear();
                 survey.add(place, modules, &mut seen);
             }

@@ -74,9 +74,8 @@ fn a_policy_that_breaks_a_statement_is_found_out() {
     let profiles = ["gemm", "gemm-naive", "implicit-gemm"];
     let targets = ["gfx1010", "gfx1030"].map(|target| target.parse().expect("a gfx target"));
     // Hybrid modes try what mode 1 tries.
-    let wanted = |claim: &Claim, profile: &str| {
-        claim.under == profile && claim.mode.is_none_or(|mode| mode == FindMode::Normal)
-    };
+    let wanted =
+        |claim: &Claim, profile: &str| claim.under == profile && claim.mode.is_none_or(|mode| mode == FindMode::Normal);
     let prove = |policy: &Policy, profile: &str| -> Vec<Outcome> {
         let mut claims = proof::claims(policy);
         claims.retain(|claim| wanted(claim, profile));
@@ -165,9 +164,8 @@ fn is_dilated(convolution: &Convolution) -> bool {
 fn what_makes_it_quick_changes_no_answer() {
     let Some(world) = world() else { return };
     let suite = world.suite.thinned();
-    let ask = |variables| {
-        world.ask("gfx1030", variables, suite.iter().map(|(_, c)| c), &Question::everything()).answers
-    };
+    let ask =
+        |variables| world.ask("gfx1030", variables, suite.iter().map(|(_, c)| c), &Question::everything()).answers;
     for profile in ["gemm", "gemm-naive"] {
         let quick = world.variables(profile, None);
         let names = rdna1_miopen::query::for_speed();
@@ -181,7 +179,8 @@ fn what_makes_it_quick_changes_no_answer() {
         assert_eq!(answers, ask(slow), "{profile}");
     }
     let quick = set(&[("MIOPEN_FIND_MODE", "1"), ("MIOPEN_DEBUG_CONV_IMPLICIT_GEMM", "0")]);
-    let slow = quick.iter().filter(|(name, _)| !name.contains("CACHE") && !name.contains("FALLBACK")).cloned().collect();
+    let slow =
+        quick.iter().filter(|(name, _)| !name.contains("CACHE") && !name.contains("FALLBACK")).cloned().collect();
     let question = Question { count: false, offers: false, ..Question::everything() };
     let ask = |variables| world.ask("gfx1030", variables, suite.iter().map(|(_, c)| c), &question).answers;
     assert_eq!(ask(quick), ask(slow));

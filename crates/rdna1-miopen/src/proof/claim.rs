@@ -111,9 +111,9 @@ impl Claim {
         let rule = rules::gemm(c, answer.direction, card).ok();
         let plain = is_plain(c);
         match self.kind {
-            Kind::Gemm => only(&[Algorithm::Gemm], answer).or_else(|| offers(answer, rule)).or_else(|| {
-                if problem.edge { None } else { finds(answer, Algorithm::Gemm, plain) }
-            }),
+            Kind::Gemm => only(&[Algorithm::Gemm], answer)
+                .or_else(|| offers(answer, rule))
+                .or_else(|| if problem.edge { None } else { finds(answer, Algorithm::Gemm, plain) }),
             Kind::GemmTried => only(&[Algorithm::Gemm], answer)
                 .or_else(|| runs(answer, &AROUND_GEMM))
                 .or_else(|| finds(answer, Algorithm::Gemm, plain && !c.is_dilated()))

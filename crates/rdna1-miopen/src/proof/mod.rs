@@ -52,12 +52,7 @@ impl Prover<'_> {
     ///
     /// # Errors
     /// If the library cannot be asked. A claim that does not hold is an outcome.
-    pub fn run(
-        &self,
-        claims: &[Claim],
-        targets: &[Target],
-        problems: &[Problem<'_>],
-    ) -> Result<Vec<Outcome>, Error> {
+    pub fn run(&self, claims: &[Claim], targets: &[Target], problems: &[Problem<'_>]) -> Result<Vec<Outcome>, Error> {
         let mut todo: Vec<(usize, &Claim, &Target)> = Vec::new();
         for claim in claims {
             todo.extend(targets.iter().map(|target| (0, claim, target)));

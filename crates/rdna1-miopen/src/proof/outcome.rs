@@ -6,9 +6,9 @@ use std::fmt;
 
 use super::claim::is_plain;
 use super::{Claim, Problem};
+use crate::Layout;
 use crate::card::Target;
 use crate::query::{Algorithm, Answer};
-use crate::Layout;
 
 /// So many violations are told.
 const TOLD: usize = 5;

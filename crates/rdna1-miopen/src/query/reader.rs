@@ -61,11 +61,9 @@ impl<'a> Reader<'a> {
                 };
                 self.answers.push(answer);
             }),
-            ["R", _, ref fields @ ..] => fields
-                .try_into()
-                .ok()
-                .and_then(|fields| self.result(fields))
-                .map(|answer| self.answers.push(answer)),
+            ["R", _, ref fields @ ..] => {
+                fields.try_into().ok().and_then(|fields| self.result(fields)).map(|answer| self.answers.push(answer))
+            }
             _ => None,
         };
         if understood.is_none() && self.damaged.is_none() {
@@ -182,7 +180,13 @@ mod tests {
 
     #[test]
     fn answers_in_the_query_programs_language() {
-        let lines = ["V\t3.4.0", "N\t91\tGemmFwdRest", "K\t0\tim2col", "R\tF\t0\t1\t0\t91:0:72\t0\t72\t0\t0:72\t0", "D\tB\tcall\t3"];
+        let lines = [
+            "V\t3.4.0",
+            "N\t91\tGemmFwdRest",
+            "K\t0\tim2col",
+            "R\tF\t0\t1\t0\t91:0:72\t0\t72\t0\t0:72\t0",
+            "D\tB\tcall\t3",
+        ];
         let reader = read(&lines);
         assert_eq!((reader.version.as_str(), reader.damaged), ("3.4.0", None));
         let offer = reader.answers[0].first().expect("an offer");

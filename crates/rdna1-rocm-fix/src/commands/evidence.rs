@@ -96,8 +96,13 @@ fn page(context: &Context, stack: &StackEvidence) -> String {
     for library in &stack.evidence.libraries {
         let _ = writeln!(out, "  {}", styled(DIM, library));
     }
-    let order =
-        [Verdict::Unexpected, Verdict::Confirmed, Verdict::NotInThisVersion, Verdict::NothingReadsIt, Verdict::NotLookedAt];
+    let order = [
+        Verdict::Unexpected,
+        Verdict::Confirmed,
+        Verdict::NotInThisVersion,
+        Verdict::NothingReadsIt,
+        Verdict::NotLookedAt,
+    ];
     for verdict in order {
         let of: Vec<_> = stack.evidence.variables.iter().filter(|variable| variable.verdict == verdict).collect();
         if of.is_empty() {
@@ -110,10 +115,13 @@ fn page(context: &Context, stack: &StackEvidence) -> String {
         };
         let _ = writeln!(out, "\n  {}", styled(style, format!("{} ({})", verdict.text(), of.len())));
         for variable in of {
-            let names: Vec<&str> = variable.found_in.iter().map(|path| path.rsplit('/').next().unwrap_or(path)).collect();
-            let set = context.policy.profiles.iter().filter(|profile| {
-                profile.set.iter().any(|setting| setting.name.as_str() == variable.name)
-            });
+            let names: Vec<&str> =
+                variable.found_in.iter().map(|path| path.rsplit('/').next().unwrap_or(path)).collect();
+            let set = context
+                .policy
+                .profiles
+                .iter()
+                .filter(|profile| profile.set.iter().any(|setting| setting.name.as_str() == variable.name));
             let set: Vec<&str> = set.map(|profile| profile.id.as_str()).collect();
             let mut line = variable.name.clone();
             if !names.is_empty() {
