@@ -8,6 +8,7 @@ mod env;
 pub mod evidence;
 mod explain;
 mod profile;
+mod recorded;
 mod refresh;
 mod run;
 mod snapshot;
@@ -77,7 +78,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
             evidence::run(&context, variable.as_deref(), &stack, json)
         }
         Command::Profile(command) => profile::run(context, command),
-        Command::Run { choice, explain, command } => run::run(context, &choice, explain, &command),
+        Command::Run { choice, explain, command } => run::run(&context, &choice, explain, &command),
         Command::Refresh { no_reload } => refresh::run(&context, !no_reload),
         Command::Snapshot { dir } => snapshot::run(&context, &dir),
     }
