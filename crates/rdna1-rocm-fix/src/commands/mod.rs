@@ -2,18 +2,15 @@
 //! One module per command. A command returns what it prints or an error;
 //! only [`main`] writes to the terminal.
 
-mod bypass;
 pub mod detect;
 mod env;
 pub mod evidence;
 mod explain;
 mod profile;
-mod recorded;
 mod refresh;
 mod run;
 mod snapshot;
 pub mod status;
-mod survey;
 
 use std::io::Write;
 use std::process::ExitCode;
