@@ -4,11 +4,12 @@
 use std::fmt::Write;
 
 use anyhow::{anyhow, ensure};
+use rdna1_launch::survey;
 use rdna1_stack::evidence::{self, Evidence, Verdict};
 use rdna1_stack::{Place, Stack, StackKind, Survey};
 use serde::Serialize;
 
-use super::{Outcome, explain, json_document, survey};
+use super::{Outcome, explain, json_document};
 use crate::context::{Context, Environment, current_environment};
 use crate::text::{DIM, GOOD, TITLE, WARN, styled, wrapped};
 
