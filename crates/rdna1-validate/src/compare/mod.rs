@@ -168,9 +168,12 @@ impl Run {
     }
 }
 
+/// A run, and verdict and seconds of its cases by name.
+type Entry = (Run, BTreeMap<String, (Verdict, f64)>);
+
 /// Compares reports, each with the name of its file.
 pub fn compare(reports: Vec<(String, Report)>) -> Comparison {
-    let mut entries: Vec<(Run, BTreeMap<String, (Verdict, f64)>)> = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     for (file, report) in reports {
         let cases = report.cases.iter().map(|case| (case.name.clone(), (case.verdict, case.torch_seconds))).collect();
         entries.push((Run::of(file, &report), cases));
@@ -200,7 +203,7 @@ pub fn compare(reports: Vec<(String, Report)>) -> Comparison {
 }
 
 /// Of each group, each run against the one before.
-fn regressions(entries: &[(Run, BTreeMap<String, (Verdict, f64)>)]) -> Vec<Regression> {
+fn regressions(entries: &[Entry]) -> Vec<Regression> {
     let mut found = Vec::new();
     for (to, pair) in entries.windows(2).enumerate().map(|(from, pair)| (from + 1, pair)) {
         let [(earlier, before), (later, after)] = pair else { continue };

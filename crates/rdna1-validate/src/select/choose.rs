@@ -129,7 +129,7 @@ impl Selector {
     }
 
     /// The next candidate to measure. Those that are not worth it are passed over.
-    pub fn next(&mut self) -> Option<Candidate> {
+    pub fn next_candidate(&mut self) -> Option<Candidate> {
         while let Some((candidate, senseless)) = self.waiting.pop_front() {
             let against = senseless.map(|why| (Verdict::NotTried, why)).or_else(|| self.reason_against(&candidate));
             let Some((verdict, why)) = against else { return Some(candidate) };
@@ -158,7 +158,7 @@ impl Selector {
         }
     }
 
-    /// Takes the outcome of the candidate that [`Self::next`] gave.
+    /// Takes the outcome of the candidate that [`Self::next_candidate`] gave.
     pub fn report(&mut self, candidate: Candidate, outcome: Outcome) {
         if let Some(why) = &outcome.gfx_is_broken {
             self.broken.insert(candidate.gfx, why.clone());
@@ -179,7 +179,7 @@ impl Selector {
         measure: &mut dyn Measure,
         before: &mut dyn FnMut(&Candidate) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        while let Some(candidate) = self.next() {
+        while let Some(candidate) = self.next_candidate() {
             before(&candidate)?;
             let outcome = measure.measure(&candidate)?;
             self.report(candidate, outcome);
@@ -231,7 +231,6 @@ impl Selector {
         let finalists = || usable().filter(|entry| rank(entry) == best);
         let time = |(_, (_, outcome)): &(usize, &(Candidate, Outcome))| self.seconds(outcome).unwrap_or(f64::INFINITY);
         let quickest = finalists().map(|entry| time(&entry)).fold(f64::INFINITY, f64::min);
-        let found = finalists().find(|entry| time(entry) <= quickest * TOLERANCE).map(|(place, _)| place);
-        found
+        finalists().find(|entry| time(entry) <= quickest * TOLERANCE).map(|(place, _)| place)
     }
 }
