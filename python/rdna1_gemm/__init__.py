@@ -64,7 +64,9 @@ def enable(
         _settings.say(f"disabled: {error}; convolution is PyTorch's own, without MIOpen")
         return False
     if chosen.log:
-        limit = "a sixteenth of the memory, at most 512 MiB" if chosen.workspace is None else f"{chosen.workspace} bytes"
+        limit = (
+            "a sixteenth of the memory, at most 512 MiB" if chosen.workspace is None else f"{chosen.workspace} bytes"
+        )
         _settings.say(
             f"{__version__}: convolution by matrix product, without MIOpen, on {', '.join(devices)};"
             f" PyTorch {torch.__version__}; workspace: {limit}"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from torch.nn.functional import pad
 
 from .problem import Problem, prod
 
+#: PyTorch's stubs know nothing of `out`.
+_nn: Any = torch._C._nn
 
 
 def im2col(flat: Tensor, shape: Tuple[int, int, int], *window: Sequence[int]) -> Tensor:
@@ -18,7 +20,9 @@ def im2col(flat: Tensor, shape: Tuple[int, int, int], *window: Sequence[int]) ->
 
     `window`: kernel, dilation, padding, stride.
     """
-    return torch._C._nn.im2col(flat, *window, out=flat.new_empty(shape))
+    result: Tensor = _nn.im2col(flat, *window, out=flat.new_empty(shape))
+    return result
+
 
 #: First output row and the one past the last.
 Band = Tuple[int, int]
@@ -117,10 +121,11 @@ def scatter(problem: Problem, columns: Tensor, channels: int, out: Optional[Tens
     if problem.rank == 2:
         flat = columns.view(1, images * channels * problem.taps, problem.points)
         window = (problem.size, problem.kernel, problem.dilation, problem.padding, problem.stride)
+        shape = (images, channels) + problem.size
         direct = out is not None and out.is_contiguous()
-        summed = out if direct else columns.new_empty((images, channels) + problem.size)
+        summed = out if out is not None and direct else columns.new_empty(shape)
         # As for im2col: its own result would keep the memory of the columns.
-        torch._C._nn.col2im(flat, *window, out=summed.view(1, images * channels, *problem.size))
+        _nn.col2im(flat, *window, out=summed.view(1, images * channels, *problem.size))
         if direct:
             return summed
     else:

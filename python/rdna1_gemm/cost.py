@@ -130,10 +130,7 @@ class Model:
             padded = item * images * problem.groups * problem.outputs * rows * prod(problem.padded[1:])
             direct = problem.padded[1:] == problem.out[1:]
             return (
-                self._inputs(images, rows)
-                + (0 if direct else padded)
-                + weights
-                + self._spread(images) // problem.taps
+                self._inputs(images, rows) + (0 if direct else padded) + weights + self._spread(images) // problem.taps
             )
         return 0
 
@@ -224,9 +221,7 @@ class Model:
 
         def schedule(images: int, rows: int) -> Schedule:
             space = self.workspace(direction, way, images, rows)
-            return Schedule(
-                way, images, rows, problem.channels, space, self.estimate(direction, way, images, rows)
-            )
+            return Schedule(way, images, rows, problem.channels, space, self.estimate(direction, way, images, rows))
 
         every = schedule(problem.images, problem.out[0])
         if way == FOLDED and direction == FORWARD:

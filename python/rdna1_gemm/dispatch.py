@@ -181,7 +181,9 @@ def vendor(convolution: Callable[..., Tensor]) -> Dict[str, Callable[..., Tensor
     def zeros(stride: Sequence[int]) -> List[int]:
         return [0] * len(stride)
 
-    def straight(x: Tensor, w: Tensor, b: Any, padding: Any, stride: Any, dilation: Any, groups: int, *_: bool) -> Tensor:
+    def straight(
+        x: Tensor, w: Tensor, b: Any, padding: Any, stride: Any, dilation: Any, groups: int, *_: bool
+    ) -> Tensor:
         return convolution(x, w, b, stride, padding, dilation, False, zeros(stride), groups)
 
     def transpose(
@@ -225,7 +227,8 @@ class Engine:
         self.devices = tuple(devices)
         self.report = Report(settings.log, settings.report)
         self.kernels = Kernels(Planner(settings, self.report))
-        self._library: Any = torch.library.Library("aten", "IMPL")
+        library: Any = torch.library.Library
+        self._library: Any = library("aten", "IMPL")
         self._before = _Switches()
         try:
             for device in devices:

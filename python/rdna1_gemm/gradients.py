@@ -129,9 +129,7 @@ def _weight_part(
     return partial.sum(0, dtype=torch.promote_types(partial.dtype, torch.float32))
 
 
-def _folded(
-    problem: Problem, inputs: Tensor, grads: Tensor, total: Optional[Tensor], exact: bool
-) -> Tensor:
+def _folded(problem: Problem, inputs: Tensor, grads: Tensor, total: Optional[Tensor], exact: bool) -> Tensor:
     """The images side by side: one product, whose sum is long enough for small results."""
     folded = grads.reshape(problem.images, problem.outputs, problem.points).transpose(0, 1)
     folded = folded.reshape(problem.outputs, problem.images * problem.points)

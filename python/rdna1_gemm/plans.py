@@ -71,9 +71,7 @@ class Planner:
     def _limit(self, tensor: Tensor) -> int:
         return self.settings.limit(memory(tensor.device))
 
-    def _schedule(
-        self, direction: str, problem: Problem, tensor: Tensor, limit: int, native: bool = False
-    ) -> Schedule:
+    def _schedule(self, direction: str, problem: Problem, tensor: Tensor, limit: int, native: bool = False) -> Schedule:
         model = Model(
             problem,
             tensor.element_size(),
@@ -121,9 +119,7 @@ class Planner:
 
         return self.report.watch(FORWARD, problem, False, inputs, schedule, run)
 
-    def _transposed(
-        self, problem: Problem, inputs: Tensor, weights: Tensor, limit: int, _: Arguments
-    ) -> Run:
+    def _transposed(self, problem: Problem, inputs: Tensor, weights: Tensor, limit: int, _: Arguments) -> Run:
         """A transposed convolution is the data gradient of a straight one."""
         schedule = self._schedule(DATA, problem, inputs, limit)
         rank = inputs.dim() - 2
@@ -138,7 +134,7 @@ class Planner:
 
     def _native(self, problem: Problem, inputs: Tensor, arguments: Arguments) -> Run:
         """PyTorch's kernels: depthwise, or single images, which its path treats as the engine would."""
-        if arguments.transposed and _is_depthwise(problem) and inputs.dim() > 3:
+        if arguments.transposed and _is_depthwise(problem) and inputs.is_cuda and inputs.dim() > 3:
 
             def run(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
                 return native.depthwise_transposed(problem, x, w, b, arguments)
@@ -203,13 +199,13 @@ class Planner:
         if mask[0] and transposed:
             straight = self._straight(problem, grads, weights, limit)
 
-            def input_run(g: Tensor, x: Tensor, w: Tensor) -> Tensor:
+            def input_run(g: Tensor, x: Tensor, w: Tensor) -> Any:
                 return straight(g, w, None)
 
         elif mask[0]:
             data = self._schedule(DATA, problem, grads, limit, native=True)
 
-            def input_run(g: Tensor, x: Tensor, w: Tensor) -> Tensor:
+            def input_run(g: Tensor, x: Tensor, w: Tensor) -> Any:
                 if data.way == NATIVE:
                     return native.convolution_backward(g, x, w, None, arguments, DATA_ONLY)[0]
                 return data_gradient(problem, data, _planar(g), w)
@@ -218,7 +214,7 @@ class Planner:
         if mask[1]:
             plan = self._schedule(WEIGHT, problem, grads if transposed else inputs, limit, native=not transposed)
 
-            def weight_run(g: Tensor, x: Tensor, w: Tensor) -> Tensor:
+            def weight_run(g: Tensor, x: Tensor, w: Tensor) -> Any:
                 if plan.way == NATIVE:
                     return native.convolution_backward(g, x, w, None, arguments, WEIGHT_ONLY)[1]
                 if transposed:

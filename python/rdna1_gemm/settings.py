@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Dict, Mapping, NamedTuple, Optional
+from typing import Dict, Mapping, NamedTuple, Optional, Set
 
 LOG = "RDNA1_GEMM_LOG"
 REPORT = "RDNA1_GEMM_REPORT"
@@ -81,7 +81,7 @@ def say(text: str) -> None:
         pass
 
 
-_said = set()
+_said: Set[str] = set()
 
 
 def say_once(text: str) -> None:

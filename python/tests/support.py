@@ -8,7 +8,7 @@ import os
 import random
 import sys
 import weakref
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, ROOT)
@@ -17,6 +17,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import rdna1_gemm
+from rdna1_gemm.problem import Problem, describe
 
 #: Where the tests compute: `RDNA1_GEMM_DEVICE=cuda` for a card.
 DEVICE = os.environ.get("RDNA1_GEMM_DEVICE", "cpu")
@@ -54,6 +55,12 @@ def random_case(rng: random.Random) -> Tuple[List[int], List[int], Dict[str, Any
         [groups * outputs, channels] + kernel,
         {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups},
     )
+
+
+def problem(shape: List[int], weights: List[int], arguments: Dict[str, Any]) -> Optional[Problem]:
+    """What `random_case` describes, if it is a convolution."""
+    window = (arguments[name] for name in ("stride", "padding", "dilation"))
+    return describe(shape, weights, *window, False, [0] * (len(shape) - 2), arguments["groups"])
 
 
 class Memory(TorchDispatchMode):

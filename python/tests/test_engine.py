@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import unittest
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, List, Tuple
 from unittest import mock
 
 import support
@@ -35,7 +35,9 @@ class Coverage(unittest.TestCase):
     def setUp(self) -> None:
         torch.manual_seed(0)
 
-    def check(self, function: Any, shape: Any, weights: Any, bias: bool = True, layout: Any = None, **arguments: Any) -> None:
+    def check(
+        self, function: Any, shape: Any, weights: Any, bias: bool = True, layout: Any = None, **arguments: Any
+    ) -> None:
         """Result and all gradients, in float64."""
         outputs = weights[1] * arguments.get("groups", 1) if function in TRANSPOSED else weights[0]
         x = torch.randn(shape, dtype=torch.float64, device=DEVICE)
@@ -54,7 +56,9 @@ class Coverage(unittest.TestCase):
                 self.assertEqual(ours.stride(), own.stride())
 
     def test_ranks_strides_paddings_dilations_groups(self) -> None:
-        for rank, stride, padding, dilation, groups, bias in itertools.product((1, 2, 3), (1, 2), (0, 2), (1, 2), (1, 2), (False, True)):
+        for rank, stride, padding, dilation, groups, bias in itertools.product(
+            (1, 2, 3), (1, 2), (0, 2), (1, 2), (1, 2), (False, True)
+        ):
             size = (9, 8, 7)[:rank]
             with self.subTest(rank=rank, stride=stride, padding=padding, dilation=dilation, groups=groups):
                 arguments = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -89,7 +93,9 @@ class Coverage(unittest.TestCase):
         ):
             self.check(torch.conv2d, (3, 4, 8, 8), (6, 4, 3, 3), layout=layout, padding=1)
             self.check(torch.conv2d, (3, 4, 8, 8), (6, 4, 1, 1), layout=layout)
-        self.check(torch.conv2d, (3, 1, 8, 8), (6, 1, 3, 3), layout=lambda t: t.contiguous(memory_format=torch.channels_last))
+        self.check(
+            torch.conv2d, (3, 1, 8, 8), (6, 1, 3, 3), layout=lambda t: t.contiguous(memory_format=torch.channels_last)
+        )
 
     def test_empty(self) -> None:
         self.check(torch.conv2d, (0, 4, 8, 8), (6, 4, 3, 3))
@@ -170,13 +176,17 @@ class Callers(unittest.TestCase):
             lambda: torch.func.vmap(loss)(weights),
             lambda: torch.func.vmap(torch.func.grad(loss))(weights),
             lambda: torch.func.jvp(loss, (weights[0],), (weights[1],))[1],
-            lambda: torch.func.hessian(lambda s: loss(s * weights[0]))(torch.tensor(1.5, dtype=torch.float64, device=DEVICE)),
+            lambda: torch.func.hessian(lambda s: loss(s * weights[0]))(
+                torch.tensor(1.5, dtype=torch.float64, device=DEVICE)
+            ),
         ):
             own, ours = both(transform)
             torch.testing.assert_close(ours, own)
 
     def test_script_and_trace(self) -> None:
-        net = nn.Sequential(nn.Conv2d(4, 6, 3, padding=1), nn.ReLU(), nn.ConvTranspose2d(6, 2, 2, 2)).double().to(DEVICE)
+        net = (
+            nn.Sequential(nn.Conv2d(4, 6, 3, padding=1), nn.ReLU(), nn.ConvTranspose2d(6, 2, 2, 2)).double().to(DEVICE)
+        )
         x = self.x.detach()
         own = net(x)
         for form in (torch.jit.script(net), torch.jit.trace(net, x)):
@@ -185,7 +195,9 @@ class Callers(unittest.TestCase):
                 frozen = torch.jit.freeze(form.eval())
                 torch.testing.assert_close(frozen(x), own)
 
-    @unittest.skipUnless(hasattr(torch, "compile") and sys.version_info < (3, 13), "torch.compile is not in this PyTorch")
+    @unittest.skipUnless(
+        hasattr(torch, "compile") and sys.version_info < (3, 13), "torch.compile is not in this PyTorch"
+    )
     def test_compile(self) -> None:
         net = nn.Sequential(nn.Conv2d(4, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 2, 1)).double().to(DEVICE)
         x = self.x.detach()
@@ -234,7 +246,10 @@ class Callers(unittest.TestCase):
         # Where the schemas are as expected, every argument is named in order.
         for name in ("miopen_convolution", "miopen_convolution_relu", "miopen_convolution_add_relu"):
             names = [argument.name for argument in getattr(torch.ops.aten, name).default._schema.arguments]
-            self.assertEqual(names[-2:] if name == "miopen_convolution" else names[-1:], ["benchmark", "deterministic"] if name == "miopen_convolution" else ["groups"])
+            self.assertEqual(
+                names[-2:] if name == "miopen_convolution" else names[-1:],
+                ["benchmark", "deterministic"] if name == "miopen_convolution" else ["groups"],
+            )
 
 
 class Manners(unittest.TestCase):
@@ -316,11 +331,10 @@ class Manners(unittest.TestCase):
         x = torch.randn(1, 32, 64, 64, device=DEVICE)
         w = torch.randn(32, 32, 3, 3, device=DEVICE)
         limit = 200_000
-        with engine(workspace=limit):
-            with torch.no_grad(), support.Memory() as memory:
-                memory.know(x, w)
-                plan = rdna1_gemm._engine.kernels.convolution  # type: ignore[union-attr]
-                y = plan(x, w, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1)
+        with engine(workspace=limit), torch.no_grad(), support.Memory() as memory:
+            memory.know(x, w)
+            plan = rdna1_gemm._engine.kernels.convolution  # type: ignore[union-attr]
+            y = plan(x, w, None, [1, 1], [1, 1], [1, 1], False, [0, 0], 1)
         self.assertLessEqual(memory.peak - 4 * y.numel(), limit)
         torch.testing.assert_close(y, torch.conv2d(x, w, padding=1), rtol=1e-4, atol=1e-4)
 
@@ -358,7 +372,9 @@ class Manners(unittest.TestCase):
             f"for _ in range(3): net(torch.randn(2, 3, 8, 8, device='{DEVICE}')).sum().backward()\n"
         )
         environment = dict(os.environ, PYTHONPATH=support.ROOT, RDNA1_GEMM_LOG="1", RDNA1_GEMM_REPORT="1")
-        done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
         self.assertIn("convolution by matrix product, without MIOpen, on " + DEVICE, done.stderr)
         self.assertRegex(done.stderr, r"rdna1_gemm: forward: 2x3x8x8 \* 4x3x3x3 s1x1 p0x0 float32: \w+")
         self.assertRegex(done.stderr, r"\n +\d+\.\d+ +3 +\d+\.\d MiB  forward +\w+.* 2x3x8x8")

@@ -13,7 +13,6 @@ from support import CONVOLUTIONS, DEVICE
 from rdna1_gemm.cost import Model, Rates
 from rdna1_gemm.forward import forward
 from rdna1_gemm.gradients import data_gradient, weight_gradient
-from rdna1_gemm.problem import describe
 from rdna1_gemm.schedule import DATA, FORWARD, WEIGHT
 
 RATES = Rates(flops=5e13, bytes=2.5e12, launch=5e-6, units=132)
@@ -28,7 +27,7 @@ class Ways(unittest.TestCase):
         for _ in range(120):
             shape, weights, arguments = support.random_case(rng)
             rank = len(shape) - 2
-            problem = describe(shape, weights, *(arguments[k] for k in ("stride", "padding", "dilation")), False, [0] * rank, arguments["groups"])
+            problem = support.problem(shape, weights, arguments)
             if problem is None:
                 continue
             x = torch.randn(shape, dtype=torch.float64, device=DEVICE)
@@ -65,8 +64,7 @@ class Ways(unittest.TestCase):
         rng = random.Random(2)
         for _ in range(400):
             shape, weights, arguments = support.random_case(rng)
-            rank = len(shape) - 2
-            problem = describe(shape, weights, *(arguments[k] for k in ("stride", "padding", "dilation")), False, [0] * rank, arguments["groups"])
+            problem = support.problem(shape, weights, arguments)
             if problem is None:
                 continue
             for item, exact in ((4, True), (2, False)):
@@ -84,7 +82,7 @@ class Ways(unittest.TestCase):
         for _ in range(150):
             shape, weights, arguments = support.random_case(rng)
             rank = len(shape) - 2
-            problem = describe(shape, weights, *(arguments[k] for k in ("stride", "padding", "dilation")), False, [0] * rank, arguments["groups"])
+            problem = support.problem(shape, weights, arguments)
             if problem is None:
                 continue
             x = torch.randn(shape, device=DEVICE)
