@@ -272,12 +272,14 @@ class Model:
         floor = SHORT_FLOOR if direction == WEIGHT and not self.exact else FLOOR
         return int(max(one, min(share * both, most), self.item * problem.images * floor)) + later
 
-    def choose(self, direction: str, limit: int) -> Schedule:
+    def choose(self, direction: str, limit: int, fast: bool = False) -> Schedule:
         """The cheapest schedule in the preferred workspace, or else the leanest, and never over the limit.
+
+        Where speed counts for more (`fast`), the cheapest under the limit.
 
         Where not even one output row fits, single rows over parts of the channels.
         """
-        preferred = min(limit, self.preferred(direction))
+        preferred = limit if fast else min(limit, self.preferred(direction))
         found = self.candidates(direction, preferred)
         if found:
             return min(found, key=lambda schedule: schedule.cost)

@@ -80,7 +80,7 @@ class Planner:
             tensor.is_contiguous(),
             native and tensor.is_cuda and problem.groups == 1 and tensor.dim() == 4,
         )
-        return model.choose(direction, limit)
+        return model.choose(direction, limit, self.settings.fast)
 
     # Forward -------------------------------------------------------------
 

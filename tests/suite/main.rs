@@ -9,6 +9,7 @@ mod cli;
 mod debian;
 mod detect;
 mod dnf;
+mod engine;
 mod fleet;
 mod installed;
 mod isa;
