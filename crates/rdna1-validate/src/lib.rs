@@ -24,6 +24,8 @@ pub mod private;
 pub mod progress;
 pub mod references;
 pub mod report;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod session;
 pub mod solvers;
 pub mod suite;
@@ -83,8 +85,8 @@ pub struct Outcome {
 pub fn main(cli: &Cli) -> ExitCode {
     let result = match &cli.command {
         None => suite::run(Root::new(&cli.root), &cli.suite),
-        Some(Command::Isa(args)) => isa::run(args),
-        Some(Command::Plan(args)) => plan::run(args),
+        Some(Command::Isa(args)) => isa::run(&Root::new(&cli.root), args),
+        Some(Command::Plan(args)) => plan::run(&Root::new(&cli.root), args),
     };
     match result {
         Ok(outcome) => {
