@@ -141,7 +141,10 @@ fn what_isa_and_plan_print_fits_their_schemas() {
     };
     let plan = print(&["plan", "resnet18", "--gfx-target", "gfx1030", "--on", "gfx1010", "--json"]);
     accepts("docs/schema/plan.schema.json", &plan);
-    refuses("docs/schema/plan.schema.json", &plan.replacen("\"gemm\"", "\"gem\"", 1).replace("\"verdict\": \"gemm\"", "\"verdict\": \"gem\""));
+    refuses(
+        "docs/schema/plan.schema.json",
+        &plan.replacen("\"gemm\"", "\"gem\"", 1).replace("\"verdict\": \"gemm\"", "\"verdict\": \"gem\""),
+    );
     refuses("docs/schema/plan.schema.json", &plan.replacen("\"version\"", "\"vresion\"", 1));
     let clang = "clang-19";
     if !tools::available(&[clang]) {

@@ -262,7 +262,8 @@ mod tests {
 
     #[test]
     fn a_list_is_read_and_usual_things_may_be_left_out() {
-        let text = "- {channels: 4, filters: 8, input: [9, 9], kernel: 3, batch: 2, data_type: f16, layout: channels-last}\n";
+        let text =
+            "- {channels: 4, filters: 8, input: [9, 9], kernel: 3, batch: 2, data_type: f16, layout: channels-last}\n";
         let list = Suite::list("x", text).expect("a list");
         assert_eq!(list[0].single().to_string(), "2x4x9x9 -> 8, 3x3, f16 NHWC");
         let json = serde_json::to_string(&vec![list[0].single()]).expect("it serialises");

@@ -19,8 +19,8 @@ use rdna1_launch::survey;
 use rdna1_miopen::card::{Target, parse_size};
 use rdna1_miopen::plan::{self, CodeNote, Options, Report, Subject};
 use rdna1_miopen::{DataType, Direction, Layout, models};
-use rdna1_stack::check::{self, Risk};
 use rdna1_stack::Place;
+use rdna1_stack::check::{self, Risk};
 
 use crate::Outcome;
 use crate::isa::stacks;
@@ -129,12 +129,7 @@ fn kinds(data_type: DataType) -> &'static [&'static str] {
 }
 
 /// What `isa` found in the code that would run, where it was asked before.
-fn device_code(
-    root: &Root,
-    args: &Args,
-    policy: &Policy,
-    report: &Report,
-) -> anyhow::Result<Vec<CodeNote>> {
+fn device_code(root: &Root, args: &Args, policy: &Policy, report: &Report) -> anyhow::Result<Vec<CodeNote>> {
     let environment = current_environment();
     let here = || Machine::detect(root, policy).active_cards().next().map(|card| card.gfx);
     // Where ROCm sees the card's own target, that is the card.
@@ -152,7 +147,8 @@ fn device_code(
         let Some(code) = known.code.get(args.gfx_target.as_str()) else { continue };
         for &data_type in &types {
             let of = code.iter().filter(|found| kinds(data_type).contains(&found.name.as_str()));
-            let found: Vec<String> = of.filter(|found| found.risk() > Risk::Clean).map(|found| found.describe()).collect();
+            let found: Vec<String> =
+                of.filter(|found| found.risk() > Risk::Clean).map(|found| found.describe()).collect();
             if !found.is_empty() {
                 let (stack, card) = (survey::describe(stack), card.to_string());
                 notes.push(CodeNote { stack, card, code: args.gfx_target.to_string(), data_type, found });

@@ -47,7 +47,8 @@ fn machine(name: &str) -> (TempDir, PathBuf) {
     let kernels = rocm.join("lib/rocblas/library");
     fs::create_dir_all(&kernels).expect("a temporary directory is writable");
     fs::create_dir_all(rocm.join(".info")).expect("a temporary directory is writable");
-    for (file, text) in [(".info/version", "6.4.0\n"), ("lib/libamdhip64.so.6.4.43484", ""), ("lib/libMIOpen.so.1", "")] {
+    for (file, text) in [(".info/version", "6.4.0\n"), ("lib/libamdhip64.so.6.4.43484", ""), ("lib/libMIOpen.so.1", "")]
+    {
         fs::write(rocm.join(file), text).expect("a temporary directory is writable");
     }
     for (rule, function, types, target) in [
@@ -98,14 +99,18 @@ fn what_was_found_is_kept_and_told_by_status_plan_and_the_advisories() {
     let found = finding(&after, "device-code").unwrap_or_else(|| panic!("{}", after["findings"]));
     assert_eq!(found["level"], "warning");
     let happens = found["happens"].as_str().unwrap_or_default();
-    assert!(happens.contains("fp16 with fp32 sums: of 1 functions 1 with instructions that the card lacks"), "{happens}");
+    assert!(
+        happens.contains("fp16 with fp32 sums: of 1 functions 1 with instructions that the card lacks"),
+        "{happens}"
+    );
     let remedy = found["do"].as_str().unwrap_or_default();
     assert!(remedy.contains("prefer gfx native") && remedy.contains("keep away from fp16 with fp32 sums"), "{remedy}");
     let advisory = finding(&after, "foreign-code").expect("10.3.0 is in force");
     assert!(advisory["happens"].as_str().is_some_and(|text| text.contains(" Here, ROCm 6.4.0 in ")), "{advisory}");
 
     // The plan warns by data type: of half precision, not of what is clean.
-    let plan = |arguments: &[&str]| run("rdna1-validate", root, &[&["plan", "resnet18", "--json"][..], arguments].concat());
+    let plan =
+        |arguments: &[&str]| run("rdna1-validate", root, &[&["plan", "resnet18", "--json"][..], arguments].concat());
     let notes = |(out, err, _): (String, String, i32)| {
         let document: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
         document["device_code"].clone()

@@ -158,7 +158,9 @@ fn archive(dir: &Path) -> PathBuf {
     for name in ["libmiopen1", "libamdhip64-6", "libhsa-runtime64-1"] {
         let tree = dir.join("tree").join(name);
         fs::create_dir_all(tree.join("DEBIAN")).expect("a temporary directory is writable");
-        let control = format!("Package: {name}\nVersion: 1\nArchitecture: amd64\nMaintainer: A <a@example.org>\nDescription: a test\n");
+        let control = format!(
+            "Package: {name}\nVersion: 1\nArchitecture: amd64\nMaintainer: A <a@example.org>\nDescription: a test\n"
+        );
         fs::write(tree.join("DEBIAN/control"), &control).expect("a temporary directory is writable");
         let file = pool.join(format!("{name}_1_amd64.deb"));
         output(Command::new("dpkg-deb").args(["--root-owner-group", "--build"]).arg(&tree).arg(&file));

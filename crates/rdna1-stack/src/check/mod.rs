@@ -213,13 +213,7 @@ pub fn known(place: Place<'_>, cache: &Cache, stack: &Stack, card: GfxTarget) ->
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn keep(
-    place: Place<'_>,
-    cache: &Cache,
-    stack: &Stack,
-    card: GfxTarget,
-    checked: &Checked,
-) -> Result<(), Problem> {
+pub fn keep(place: Place<'_>, cache: &Cache, stack: &Stack, card: GfxTarget, checked: &Checked) -> Result<(), Problem> {
     match files::key(place, stack, card) {
         Some(key) => cache.store(&key, checked),
         None => Ok(()),
@@ -256,7 +250,10 @@ mod tests {
 
     #[test]
     fn words() {
-        assert_eq!(found("int8", [10, 0, 2, 10]).describe(), "int8: of 10 functions 10 with instructions that the card lacks, 2 at which it can stop");
+        assert_eq!(
+            found("int8", [10, 0, 2, 10]).describe(),
+            "int8: of 10 functions 10 with instructions that the card lacks, 2 at which it can stop"
+        );
         assert_eq!(found("fp32", [0; 4]).describe(), "fp32: of 10 functions nothing found");
     }
 }

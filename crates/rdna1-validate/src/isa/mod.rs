@@ -96,11 +96,8 @@ pub fn run(root: &Root, args: &Args) -> anyhow::Result<Outcome> {
 fn summary(args: &Args, options: &Options, material: &Material) -> anyhow::Result<Outcome> {
     let mut stderr = String::new();
     // What is kept is what the card can be made to run, not a part that was asked for.
-    let report = if args.code.is_empty() {
-        material.checked(args.on, &mut stderr)
-    } else {
-        scan(&material.paths(), options)
-    };
+    let report =
+        if args.code.is_empty() { material.checked(args.on, &mut stderr) } else { scan(&material.paths(), options) };
     for problem in &report.problems {
         stderr += &format!("{}: {}\n", problem.path, problem.error);
     }

@@ -48,12 +48,8 @@ pub(crate) fn at(root: &Root, path: &Path) -> anyhow::Result<Vec<Stack>> {
 impl Material {
     /// What was named, or all that the machine has.
     pub(super) fn find(root: &Root, named: &[PathBuf]) -> anyhow::Result<Self> {
-        let mut material = Self {
-            root: root.clone(),
-            environment: current_environment(),
-            stacks: Vec::new(),
-            others: Vec::new(),
-        };
+        let mut material =
+            Self { root: root.clone(), environment: current_environment(), stacks: Vec::new(), others: Vec::new() };
         if named.is_empty() {
             material.stacks = of_machine(&material.root, &material.environment);
             material.stacks.retain(|stack| !check::files(Place(&material.root), stack).is_empty());

@@ -55,7 +55,13 @@ impl Bench {
                 Ok(())
             })?;
             let (peer, goal) = (String::new(), "under 100 ms");
-            rows.push(Row { what: format!("plan resnet50, {what}"), ours: milliseconds(ours), peer, ratio: None, goal });
+            rows.push(Row {
+                what: format!("plan resnet50, {what}"),
+                ours: milliseconds(ours),
+                peer,
+                ratio: None,
+                goal,
+            });
         }
         Ok(rows)
     }

@@ -73,12 +73,7 @@ pub(super) fn look(
 }
 
 /// A gfx choice whose code in the same stack is clean, where that in force is not.
-fn safer(
-    context: &Context,
-    known: &Checked,
-    gfx: GfxChoice,
-    card: rdna1_core::ids::GfxTarget,
-) -> Option<GfxChoice> {
+fn safer(context: &Context, known: &Checked, gfx: GfxChoice, card: rdna1_core::ids::GfxTarget) -> Option<GfxChoice> {
     let choices = context.policy.gfx.choices.iter().map(|fact| fact.id);
     let mut choices: Vec<GfxChoice> = choices.filter(|choice| *choice != gfx).collect();
     check::safer_first(&mut choices, Some(known), card, |choice| *choice);
@@ -91,7 +86,10 @@ pub(super) fn findings(context: &Context, found: &[CheckedCode], findings: &mut 
     let foreign = |code: &CheckedCode| code.gfx != GfxChoice::Native && code.code != code.card;
     for code in found {
         if !code.checked && foreign(code) {
-            let what = format!("nobody has looked whether {}'s code for {} is legal on {}", code.described, code.code, code.card);
+            let what = format!(
+                "nobody has looked whether {}'s code for {} is legal on {}",
+                code.described, code.code, code.card
+            );
             let remedy = format!("rdna1-validate isa --on {} --stack {}", code.card, code.stack);
             if context.root.join("/usr/bin/rdna1-validate").exists() || beside().is_some_and(|path| path.exists()) {
                 findings.push(Finding::new(Level::Note, "device-code-unchecked", what, remedy));
@@ -99,9 +97,15 @@ pub(super) fn findings(context: &Context, found: &[CheckedCode], findings: &mut 
             continue;
         }
         let bad: Vec<&DataType> = code.data_types.iter().filter(|found| found.risk() > Risk::Clean).collect();
-        let Some(worst) = bad.iter().filter(|found| found.name != OTHER).map(|found| found.risk()).max() else { continue };
-        let what = format!("{} runs code for {} on this {}, and the check of that code has hits", code.described, code.code, code.card);
-        let illegal: Vec<&str> = bad.iter().filter(|t| t.risk() == Risk::Illegal && t.name != OTHER).map(|t| t.name.as_str()).collect();
+        let Some(worst) = bad.iter().filter(|found| found.name != OTHER).map(|found| found.risk()).max() else {
+            continue;
+        };
+        let what = format!(
+            "{} runs code for {} on this {}, and the check of that code has hits",
+            code.described, code.code, code.card
+        );
+        let illegal: Vec<&str> =
+            bad.iter().filter(|t| t.risk() == Risk::Illegal && t.name != OTHER).map(|t| t.name.as_str()).collect();
         let mut remedy = match code.safer {
             Some(choice) => format!("prefer gfx {choice}, whose code in the same stack has none"),
             None => "compare results with the CPU's; a stack with gfx1010 code is the better choice".to_owned(),
@@ -111,7 +115,10 @@ pub(super) fn findings(context: &Context, found: &[CheckedCode], findings: &mut 
         }
         let level = if worst >= Risk::Hang { Level::Warning } else { Level::Note };
         let mut finding = Finding::new(level, "device-code", what, remedy);
-        finding.happens = Some(format!("{}. A hit is code that AMD's compiler would not emit for this card, not proof of a failure.", described(code)));
+        finding.happens = Some(format!(
+            "{}. A hit is code that AMD's compiler would not emit for this card, not proof of a failure.",
+            described(code)
+        ));
         findings.push(finding);
     }
     for finding in findings.iter_mut() {
