@@ -3,6 +3,7 @@
 //! only [`main`] writes to the terminal.
 
 mod bypass;
+mod cdi;
 pub mod detect;
 mod env;
 mod explain;
@@ -71,6 +72,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Status { json, all } => status::run(&context, json, all),
         Command::Detect { json } => detect::run(&context, json),
         Command::Env { format, choice } => env::run(&context, format, &choice),
+        Command::Cdi { choice } => cdi::run(context, &choice),
         Command::Explain { variable } => explain::run(&context, variable.as_deref()),
         Command::Profile(command) => profile::run(context, command),
         Command::Run { choice, explain, command } => run::run(context, &choice, explain, &command),
