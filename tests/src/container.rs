@@ -135,7 +135,8 @@ impl Container {
         for number in 1..=std::fs::read_dir(self.devices()).map_or(0, Iterator::count) {
             let function = self.devices().join(slot(number));
             std::os::unix::fs::symlink("../amdgpu", function.join("driver")).expect("a tmpfs is writable");
-            std::fs::create_dir_all(function.join(format!("drm/renderD{}", 127 + number))).expect("a tmpfs is writable");
+            std::fs::create_dir_all(function.join(format!("drm/renderD{}", 127 + number)))
+                .expect("a tmpfs is writable");
             // Bus, device and function in one number.
             node(number, format!("simd_count 72\nsimd_per_cu 2\ndomain 0\nlocation_id {}\n", number << 8));
         }

@@ -76,7 +76,8 @@ impl Image {
         }
         std::fs::create_dir_all(dir).expect("the directory can be made");
         let boot = std::fs::read_dir(root.join("boot")).expect("a Debian root has /boot");
-        let kernel = boot.flatten().map(|entry| entry.path()).find(|path| path.display().to_string().contains("vmlinuz-"));
+        let kernel =
+            boot.flatten().map(|entry| entry.path()).find(|path| path.display().to_string().contains("vmlinuz-"));
         let copy = dir.join(format!("{name}.vmlinuz"));
         std::fs::copy(kernel.expect("the machine has a kernel"), &copy).expect("the kernel can be copied");
         let disk = dir.join(format!("{name}.ext4"));
@@ -142,7 +143,17 @@ impl Boot {
         let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let console = image.disk.with_extension(format!("{count}.log"));
         let mut command = Command::new(QEMU);
-        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-cpu", "qemu64", "-smp", "2"]);
+        command.args([
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-cpu",
+            "qemu64",
+            "-smp",
+            "2",
+        ]);
         command.arg("-kernel").arg(&image.kernel);
         command.arg("-drive").arg(format!("file={},if=none,id=root,format=raw,snapshot=on", image.disk.display()));
         command.args(["-device", "nvme,drive=root,serial=root"]);
@@ -165,7 +176,9 @@ impl Boot {
         let mut qemu = Qemu::start(command, MEMORY, &self.cards).expect("QEMU starts");
         let output = qemu.process().stdout.take().expect("it was piped");
         let (lines, answers) = channel();
-        thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+        thread::spawn(move || {
+            BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
+        });
         let guest = Guest { qemu, answers, console };
         let greeting = guest.answer();
         assert!(greeting.ends_with("ready"), "{greeting}");
@@ -219,7 +232,10 @@ impl Guest {
         self.answers.recv_timeout(PATIENCE).unwrap_or_else(|_| {
             let log = std::fs::read_to_string(&self.console).unwrap_or_default();
             let tail: Vec<&str> = log.lines().rev().take(60).collect();
-            panic!("the guest is silent; the end of its console:\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"))
+            panic!(
+                "the guest is silent; the end of its console:\n{}",
+                tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+            )
         })
     }
 }

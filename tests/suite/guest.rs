@@ -94,19 +94,26 @@ fn with_the_card_every_process_has_the_environment_from_the_first_on() {
     let boot = boot
         .unit("seen-early.service", &probe(early, &to("seen-early"), "/bin/sh -c 'env; cat /run/rdna1-rocm-fix/env'"))
         .unit("seen-before.service", &probe(&before, &to("seen-before"), "/usr/bin/env"))
-        .unit("seen-login.service", &probe(login, &format!("{}\nPAMName=login\nUser=alice", to("seen-login")), "/bin/bash -lc env"));
+        .unit(
+            "seen-login.service",
+            &probe(login, &format!("{}\nPAMName=login\nUser=alice", to("seen-login")), "/bin/bash -lc env"),
+        );
     let Some(mut guest) = booted(boot) else { return };
 
     let bus = must(Ok(guest.run("lspci -nn -d 1002:")));
     assert!(bus.contains("[1002:731f] (rev ca)") && bus.lines().count() == 1, "{bus}");
     let device = must(Ok(guest.run("udevadm info /sys/bus/pci/devices/0000:00:10.0")));
-    assert!(device.contains("E: PCI_ID=1002:731F") && device.contains(&format!("E: SYSTEMD_WANTS={SERVICE}")), "{device}");
+    assert!(
+        device.contains("E: PCI_ID=1002:731F") && device.contains(&format!("E: SYSTEMD_WANTS={SERVICE}")),
+        "{device}"
+    );
     assert!(service_ran(&mut guest), "udev has not started the service");
     assert_seen(&mut guest, &expected());
 
     // All alike: those that were quicker than udev, and the login.
     let early = must(Ok(guest.run("cat /run/seen-early")));
-    let (environment, file) = early.split_at(early.find("=\"").map_or(early.len(), |at| early[..at].rfind('\n').unwrap_or(0)));
+    let (environment, file) =
+        early.split_at(early.find("=\"").map_or(early.len(), |at| early[..at].rfind('\n').unwrap_or(0)));
     assert_eq!(rocm(environment), expected(), "a unit before udev");
     assert_eq!(rocm(&file.replace('"', "")), expected(), "the file for EnvironmentFile=, before udev");
     assert_eq!(seen(&mut guest, "cat /run/seen-before"), expected(), "a unit before the service");

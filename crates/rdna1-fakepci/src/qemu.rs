@@ -109,8 +109,9 @@ impl Qemu {
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-        let sent = sendmsg(self.control.get_ref(), &[IoSlice::new(line.as_bytes())], &mut ancillary, SendFlags::empty())
-            .context("QEMU has hung up")?;
+        let sent =
+            sendmsg(self.control.get_ref(), &[IoSlice::new(line.as_bytes())], &mut ancillary, SendFlags::empty())
+                .context("QEMU has hung up")?;
         anyhow::ensure!(sent == line.len(), "QEMU's control socket is full");
         Ok(())
     }

@@ -36,7 +36,9 @@ pub fn serve(mut connection: impl Read + Write, mut function: Function) -> io::R
     loop {
         let mut head = [0; HEAD];
         match connection.read_exact(&mut head) {
-            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => return Ok(()),
+            Err(error) if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
+                return Ok(());
+            }
             other => other?,
         }
         let [c0, c1, c2, c3, _, _, _, _, length @ ..] = head;

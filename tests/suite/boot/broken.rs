@@ -22,7 +22,8 @@ fn with_card() -> Option<Container> {
 fn assert_seen(booted: &Booted, what: &str, services: &[String], shells: &[String]) {
     for (context, command) in CONTEXTS {
         // A login gets from systemd nothing but what its shell reads.
-        let expected = if matches!(context, "system service" | "user manager" | "login through PAM") { services } else { shells };
+        let expected =
+            if matches!(context, "system service" | "user manager" | "login through PAM") { services } else { shells };
         assert_eq!(seen(booted, command), expected, "{what}: {context}");
     }
     let failed = must(Ok(booted.run("systemctl --failed --no-legend")));
@@ -111,7 +112,8 @@ impl Dead {
     fn mount(over: &Path) -> Self {
         let script = "exec 7<>/dev/fuse && mount -i -t fuse -o fd=7,rootmode=40000,user_id=0,group_id=0 dead \"$0\" \
                       && echo mounted && exec sleep 600";
-        let mut child = Command::new("sh").args(["-c", script]).arg(over).stdout(Stdio::piped()).spawn().expect("sh runs");
+        let mut child =
+            Command::new("sh").args(["-c", script]).arg(over).stdout(Stdio::piped()).spawn().expect("sh runs");
         let mut line = String::new();
         let output = child.stdout.take().expect("it was piped");
         std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).expect("sh says something");
@@ -157,7 +159,8 @@ fn a_full_run_costs_the_shells_their_part_and_no_more() {
 fn a_run_that_fills_up_later_leaves_nothing_outdated() {
     let Some(machine) = with_card() else { return };
     let booted = machine.boot();
-    must(Ok(booted.run("echo 'gfx: native' > /etc/rdna1-rocm-fix/config.yaml; cat /dev/zero > /run/full 2>/dev/null || true")));
+    must(Ok(booted
+        .run("echo 'gfx: native' > /etc/rdna1-rocm-fix/config.yaml; cat /dev/zero > /run/full 2>/dev/null || true")));
     let refreshed = booted.run("rdna1-rocm-fix refresh");
     assert!(!refreshed.status.success() && both(&refreshed).contains("No space left"), "{}", both(&refreshed));
     let native: Vec<String> = expected().into_iter().filter(|line| !line.starts_with("HSA_")).collect();

@@ -13,7 +13,8 @@ use crate::context::{Context, Environment};
 pub(super) fn run(mut context: Context, choice: &Choice) -> anyhow::Result<Outcome> {
     context.machine = cdi::seen_from_inside(&context.machine);
     // A specification without devices would be no specification.
-    let nothing = |why: &str| Outcome { stderr: format!("{why}: no specification\n"), status: super::NO, ..Outcome::default() };
+    let nothing =
+        |why: &str| Outcome { stderr: format!("{why}: no specification\n"), status: super::NO, ..Outcome::default() };
     let resolution = context.resolve(&choice.request(false), &Environment::new());
     match &resolution.inactive {
         Some(Inactive::Refused { problem }) => bail!("{problem}"),
