@@ -110,8 +110,15 @@ impl Container {
     #[must_use]
     pub fn with_kfd(self) -> Self {
         let classes = self.dir.join("classes");
-        let copied = Command::new("cp").args(["--archive", "/sys/class/."]).arg(&classes).status();
-        assert!(copied.expect("cp runs").success(), "the kernel's classes cannot be copied");
+        for class in std::fs::read_dir("/sys/class").expect("sysfs is mounted").flatten() {
+            let copy = classes.join(class.file_name());
+            std::fs::create_dir_all(&copy).expect("a tmpfs is writable");
+            for device in std::fs::read_dir(class.path()).into_iter().flatten().flatten() {
+                if let Ok(target) = std::fs::read_link(device.path()) {
+                    std::os::unix::fs::symlink(target, copy.join(device.file_name())).expect("a tmpfs is writable");
+                }
+            }
+        }
         std::fs::create_dir_all(self.kfd_nodes()).expect("a tmpfs is writable");
         self.with_bind(classes, "/sys/class")
     }

@@ -28,13 +28,17 @@ pub(super) fn run(context: &Context, reload: bool) -> anyhow::Result<Outcome> {
         outcome.stderr += &format!("nothing is set: {problem}\n");
         outcome.status = super::NO;
     }
-    // Where nothing could be written, shells have nothing; services are not to
-    // keep what is outdated, and get what is right from the generator.
+    // Where nothing could be written, shells have nothing, and services are not
+    // to keep what is outdated: what they get does not depend on these files.
     let changed = *written.as_ref().unwrap_or(&true);
     if changed && reload && context.root.is_system() {
         outcome.stderr += &tell_systemd();
     }
-    written?;
+    if let Err(problem) = written {
+        outcome.stderr += &format!("login shells stay without the environment: {problem:#}\n");
+        outcome.status = super::FAILED;
+        return Ok(outcome);
+    }
     outcome.stdout = match resolution.set.len() {
         0 => "no variables are set\n".to_owned(),
         n => format!("{n} variables, profile {}\n", resolution.profile),
