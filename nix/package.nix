@@ -30,7 +30,9 @@ rustPlatform.buildRustPackage {
   cargoLock.lockFile = ../Cargo.lock;
 
   # By itself: cargo would give it the features that xtask asks of the same crates.
-  cargoBuildFlags = [ "--package=rdna1-rocm-fix" ];
+  cargoBuildFlags = [
+    "--package=rdna1-rocm-fix"
+  ];
 
   # Optimising the tests takes minutes and shows nothing more.
   checkType = "debug";

@@ -7,3 +7,4 @@ pub mod guest;
 pub mod program;
 pub mod tools;
 pub mod tree;
+pub mod wheel;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tests across crates and against real components, one module per subject.
 
+mod advisories;
 mod boot;
 mod cases;
 mod channels;
@@ -15,6 +16,7 @@ mod miopen;
 mod nix;
 mod render;
 mod schema;
+mod selection;
 mod stack;
 mod udev;
 mod validate;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use rdna1_payload::template::Renderer;
-use rdna1_payload::{Inputs, Layout, Payload};
+use rdna1_payload::{Inputs, Layout, Payload, Program};
 use serde::Serialize;
 
 use crate::{DebError, changelog, control, copyright, scripts};
@@ -36,6 +36,7 @@ pub fn debian(inputs: Inputs<'_>) -> Result<BTreeMap<String, SourceFile>, DebErr
         maintainer: &'a str,
         rust_version: &'a str,
         architectures: &'a str,
+        packages: Vec<&'static str>,
         description: String,
     }
     let inputs = Inputs { layout: Layout::Deb, ..inputs };
@@ -47,6 +48,7 @@ pub fn debian(inputs: Inputs<'_>) -> Result<BTreeMap<String, SourceFile>, DebErr
         maintainer: metadata.maintainer,
         rust_version: metadata.rust_version,
         architectures: ARCHITECTURES,
+        packages: Program::packages(),
         description: control::description(metadata),
     };
     let renderer = Renderer::new();

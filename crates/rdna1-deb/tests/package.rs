@@ -13,7 +13,7 @@ use flate2::read::GzDecoder;
 use rdna1_core::policy::Policy;
 use rdna1_deb::Deb;
 use rdna1_payload::elf::Elf;
-use rdna1_payload::{Artifacts, EntryKind, Inputs, Layout, Metadata};
+use rdna1_payload::{Artifacts, EntryKind, Inputs, Layout, Metadata, Program};
 use rdna1_tests::tools::available;
 
 const MIT: &str = include_str!("../../../LICENSE-MIT");
@@ -26,19 +26,11 @@ fn program() -> Vec<u8> {
 
 fn artifacts() -> Artifacts {
     let mut artifacts = Artifacts::new();
-    for name in ["bin/rdna1-rocm-fix", "bin/rdna1-rocm-fix-generator"] {
-        artifacts.insert(name, program());
+    for name in Program::ALL.into_iter().flat_map(Program::artifacts) {
+        let bytes = if name.starts_with("bin/") { program() } else { name.clone().into_bytes() };
+        artifacts.insert(name, bytes);
     }
-    for name in [
-        "man/rdna1-rocm-fix.1",
-        "completions/bash/rdna1-rocm-fix",
-        "completions/zsh/rdna1-rocm-fix",
-        "completions/fish/rdna1-rocm-fix",
-        "doc/README.md",
-        "LICENSE-APACHE",
-        "policy.schema.json",
-        "config.schema.json",
-    ] {
+    for name in ["doc/README.md", "LICENSE-APACHE", "policy.schema.json", "config.schema.json"] {
         artifacts.insert(name, format!("{name}\n"));
     }
     artifacts.insert("LICENSE-MIT", MIT);
@@ -162,8 +154,9 @@ fn the_control_file_says_what_dpkg_wants_to_know() {
 #[test]
 fn a_package_of_no_program_or_an_unknown_one_is_refused() {
     let mut some = artifacts();
-    some.insert("bin/rdna1-rocm-fix", "#!/bin/sh\n");
-    some.insert("bin/rdna1-rocm-fix-generator", "#!/bin/sh\n");
+    for program in Program::ALL {
+        some.insert(format!("bin/{}", program.name), "#!/bin/sh\n");
+    }
     let error = with_inputs(&some, |inputs| rdna1_deb::build(inputs).expect_err("no program"));
     assert!(error.to_string().contains("no program in ELF form"), "{error}");
     for cut in [5, 64, 1000] {
@@ -321,6 +314,24 @@ fn an_upgrade_keeps_the_environment_and_a_removal_ends_it() {
     assert_eq!(run("purge"), [false, false, false]);
     let etc = std::fs::read_dir(dir.path().join("etc")).expect("it is there").count();
     assert_eq!(etc, 0, "purge leaves something in /etc");
+}
+
+#[test]
+fn a_removal_takes_what_python_compiled_beside_our_modules() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let prerm = dir.path().join("prerm");
+    std::fs::write(&prerm, control_file(&build(), "prerm")).expect("it can be written");
+    let modules = dir.path().join("usr/lib/rdna1-rocm-fix/python");
+    let cache = modules.join("hook/__pycache__");
+    std::fs::create_dir_all(&cache).expect("it can be made");
+    for file in [cache.join("x.cpython-313.pyc"), modules.join("hook/x.py")] {
+        std::fs::write(file, "x").expect("it can be written");
+    }
+    for (call, stays) in [("upgrade", true), ("remove", false)] {
+        let status = Command::new("sh").arg(&prerm).arg(call).env("DPKG_ROOT", dir.path()).status();
+        assert!(status.expect("sh runs").success());
+        assert_eq!((cache.exists(), modules.join("hook/x.py").exists()), (stays, true), "{call}");
+    }
 }
 
 /// What rdna1-deb concludes from the ELF file is what dpkg-shlibdeps does.

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use rdna1_core::policy::Policy;
 use rdna1_payload::template::{Renderer, TemplateError};
-use rdna1_payload::{Entry, Inputs, Layout, NAME, OUT, Payload, PayloadError};
+use rdna1_payload::{Entry, Inputs, Layout, NAME, OUT, Payload, PayloadError, Program, names};
 use serde::Serialize;
 
 /// What every Nix file begins with.
@@ -97,6 +97,9 @@ struct Data {
     summary: &'static str,
     description: Vec<String>,
     rust_version: &'static str,
+    packages: Vec<&'static str>,
+    /// Whether the checkout has Python modules.
+    python: bool,
     options: String,
     /// For the VM test: a card, and what is to be set for it.
     vendor: String,
@@ -124,6 +127,8 @@ fn data(inputs: Inputs<'_>, options: &[options::NixOption]) -> Data {
         summary: metadata.summary,
         description: description.into_iter().map(indented).collect(),
         rust_version: metadata.rust_version,
+        packages: Program::packages(),
+        python: inputs.artifacts.below(names::PYTHON).next().is_some(),
         options: declarations.trim_end().to_owned(),
         vendor: policy.pci.vendor.to_string(),
         class: format!("{:#04x}0000", policy.pci.base_class),

@@ -23,6 +23,8 @@ pub mod names {
     pub const MAN: &str = "man/";
     /// Prefix of programs, by the name that cargo gives them.
     pub const BIN: &str = "bin/";
+    /// Prefix of Python modules, by their path below the checkout's `python/`.
+    pub const PYTHON: &str = "python/";
     /// Prefix of bash completions, by the program that they are for.
     pub const BASH: &str = "completions/bash/";
     /// Prefix of zsh completions, by the program that they are for.
@@ -36,6 +38,8 @@ pub mod names {
 pub struct Program {
     /// The name that cargo gives it.
     pub name: &'static str,
+    /// The package of the workspace that has it.
+    pub package: &'static str,
     /// Where it is installed.
     pub path: &'static str,
     /// Whether users call it, so that it has a man page and completions.
@@ -45,13 +49,34 @@ pub struct Program {
 impl Program {
     /// Every program.
     pub const ALL: [Self; 2] = [
-        Self { name: "rdna1-rocm-fix", path: "/usr/bin/rdna1-rocm-fix", for_users: true },
+        Self { name: "rdna1-rocm-fix", package: "rdna1-rocm-fix", path: "/usr/bin/rdna1-rocm-fix", for_users: true },
         Self {
             name: "rdna1-rocm-fix-generator",
+            package: "rdna1-rocm-fix",
             path: "/usr/lib/systemd/system-environment-generators/90-rdna1-rocm-fix",
             for_users: false,
         },
     ];
+
+    /// The packages of the workspace that are to be built, each once.
+    pub fn packages() -> Vec<&'static str> {
+        let mut packages: Vec<&str> = Self::ALL.iter().map(|program| program.package).collect();
+        packages.sort_unstable();
+        packages.dedup();
+        packages
+    }
+
+    /// The names of the artifacts that it takes: itself first, then its man
+    /// page and completions.
+    pub fn artifacts(self) -> Vec<String> {
+        let name = self.name;
+        let mut artifacts = vec![format!("{}{name}", names::BIN)];
+        if self.for_users {
+            artifacts.push(format!("{}{name}.1", names::MAN));
+            artifacts.extend([names::BASH, names::ZSH, names::FISH].map(|shell| format!("{shell}{name}")));
+        }
+        artifacts
+    }
 }
 
 /// Named pieces of content.

@@ -98,6 +98,12 @@ impl Entry {
         Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Whether it means something without content, as Python's markers of a
+    /// package do. Any other empty file is something that was lost.
+    fn may_be_empty(&self) -> bool {
+        ["/__init__.py", "/py.typed"].iter().any(|name| self.path.ends_with(name))
+    }
+
     /// What is wrong with it, if anything is.
     fn problem(&self) -> Option<&'static str> {
         let below_etc = self.path.starts_with("/etc/");
@@ -114,7 +120,7 @@ impl Entry {
             Some("a configuration file must lie below /etc")
         } else if self.kind == EntryKind::Dir && !self.bytes.is_empty() {
             Some("a directory has no content")
-        } else if self.kind.is_regular() && self.bytes.is_empty() {
+        } else if self.kind.is_regular() && self.bytes.is_empty() && !self.may_be_empty() {
             Some("is empty")
         } else {
             None

@@ -11,12 +11,16 @@ use serde::Serialize;
 use crate::template::{Renderer, TemplateError};
 use crate::{Layout, NAME};
 
+/// Where the packages have their Python modules.
+pub(crate) const PYTHON_DIR: &str = "/usr/lib/rdna1-rocm-fix/python";
+
 /// A fragment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fragment {
     /// After installation and upgrade: puts the environment into force.
     Activate,
-    /// Before removal: ends a refresh in flight.
+    /// Before removal: ends a refresh in flight, and takes away what Python
+    /// wrote beside our modules.
     Stop,
     /// After removal: takes the environment out of force.
     Deactivate,
@@ -39,6 +43,7 @@ impl Fragment {
         #[derive(Serialize)]
         struct Data {
             name: &'static str,
+            python: &'static str,
             vendor: String,
             class: String,
             /// Stands before the machine's paths.
@@ -57,7 +62,8 @@ impl Fragment {
             // Nix runs no scripts at installation.
             Layout::Rpm | Layout::Nix => ("", ""),
         };
-        let data = Data { name: NAME, vendor: policy.pci.vendor.to_string(), class: class(policy), root, here };
+        let vendor = policy.pci.vendor.to_string();
+        let data = Data { name: NAME, python: PYTHON_DIR, vendor, class: class(policy), root, here };
         renderer.render(name, template, &data)
     }
 }

@@ -10,14 +10,11 @@ const CHANGELOG: &str = include_str!("../../../CHANGELOG.md");
 
 fn artifacts() -> Artifacts {
     let mut artifacts = Artifacts::new();
+    for name in Program::ALL.into_iter().flat_map(Program::artifacts) {
+        artifacts.insert(name.clone(), name);
+    }
     for name in [
-        "bin/rdna1-rocm-fix",
-        "bin/rdna1-rocm-fix-generator",
-        "man/rdna1-rocm-fix.1",
         "man/rdna1-rocm-fix-run.1",
-        "completions/bash/rdna1-rocm-fix",
-        "completions/zsh/rdna1-rocm-fix",
-        "completions/fish/rdna1-rocm-fix",
         "doc/README.md",
         "LICENSE-MIT",
         "LICENSE-APACHE",
@@ -108,6 +105,22 @@ fn the_tree_of_a_nix_package_lies_in_the_store_and_configures_nothing() {
     assert!(payload.get("/bin/rdna1-rocm-fix").is_some_and(|entry| entry.mode == 0o755));
     let rules = text(&payload, "/lib/udev/rules.d/90-rocm-rdna1.rules");
     assert!(rules.contains("RUN+=\"/run/current-system/systemd/bin/systemctl "), "{rules}");
+}
+
+#[test]
+fn python_modules_lie_in_a_place_of_their_own_and_may_be_empty_markers() {
+    let mut some = artifacts();
+    some.insert("python/hook/sitecustomize.py", "import x\n");
+    some.insert("python/rdna1/__init__.py", "");
+    for (layout, prefix) in [(Layout::Deb, "/usr"), (Layout::Rpm, "/usr"), (Layout::Nix, "")] {
+        let payload = build(&some, layout).expect("it builds");
+        for module in ["hook/sitecustomize.py", "rdna1/__init__.py"] {
+            let entry = payload.get(&format!("{prefix}/lib/rdna1-rocm-fix/python/{module}")).expect(module);
+            assert_eq!((entry.kind, entry.mode), (EntryKind::File, 0o644));
+        }
+    }
+    some.insert("python/rdna1/lost.py", "");
+    assert!(build(&some, Layout::Deb).expect_err("it has no content").to_string().ends_with("lost.py: is empty"));
 }
 
 #[test]

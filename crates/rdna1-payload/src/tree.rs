@@ -106,6 +106,7 @@ impl Payload {
     pub fn build(inputs: Inputs<'_>) -> Result<Self, PayloadError> {
         let mut entries = Vec::new();
         programs(inputs, &mut entries)?;
+        python(inputs, &mut entries);
         channels(inputs, &mut entries)?;
         configuration(inputs, &mut entries)?;
         documentation(inputs, &mut entries)?;
@@ -148,6 +149,14 @@ fn programs(inputs: Inputs<'_>, entries: &mut Vec<Entry>) -> Result<(), PayloadE
         entries.push(Entry::doc(format!("/usr/share/man/man{section}/{page}.gz"), gzip(text)));
     }
     Ok(())
+}
+
+/// Python modules, in a place of their own: which interpreter will read them
+/// is the user's choice, so they belong to none.
+fn python(inputs: Inputs<'_>, entries: &mut Vec<Entry>) {
+    for (path, text) in inputs.artifacts.below(names::PYTHON) {
+        entries.push(Entry::file(format!("{}/{path}", scripts::PYTHON_DIR), text));
+    }
 }
 
 /// What brings the environment to processes.

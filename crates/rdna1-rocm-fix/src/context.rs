@@ -8,7 +8,7 @@ use rdna1_core::machine::Machine;
 use rdna1_core::policy::{Policy, PolicyError};
 use rdna1_core::resolve::{Applied, Inputs, Request, Resolution, resolve};
 use rdna1_core::root::Root;
-use rdna1_core::selection::Selection;
+use rdna1_core::selection::{self, Recorded, Selection};
 use rdna1_core::stack::Stacks;
 use rdna1_core::yaml::YamlError;
 
@@ -99,19 +99,31 @@ impl Context {
         Ok(Self { root, policy, machine, stacks, config, selection, applied, broken })
     }
 
-    /// Resolves for a request and an environment that is there already.
-    pub fn resolve(&self, request: &Request, environment: &Environment) -> Resolution {
-        self.resolve_with(&self.stacks, request, environment)
+    /// What is recorded for the whole machine.
+    pub fn recorded(&self) -> Option<Recorded> {
+        self.selection.as_ref().and_then(|selection| selection.machine_wide(&self.machine, selection::FILE))
     }
 
-    /// As [`Context::resolve`], for a process that uses other stacks.
-    pub fn resolve_with(&self, stacks: &Stacks, request: &Request, environment: &Environment) -> Resolution {
+    /// Resolves for a request and an environment that is there already.
+    pub fn resolve(&self, request: &Request, environment: &Environment) -> Resolution {
+        self.resolve_with(&self.stacks, self.recorded().as_ref(), request, environment)
+    }
+
+    /// As [`Context::resolve`], for a process that uses other stacks and of
+    /// which something else may be recorded.
+    pub fn resolve_with(
+        &self,
+        stacks: &Stacks,
+        recorded: Option<&Recorded>,
+        request: &Request,
+        environment: &Environment,
+    ) -> Resolution {
         let mut resolution = resolve(Inputs {
             policy: &self.policy,
             machine: &self.machine,
             stacks,
             config: &self.config,
-            selection: self.selection.as_ref(),
+            recorded,
             request,
             environment,
             applied: &self.applied.variables,

@@ -4,7 +4,7 @@
 
 use rdna1_core::policy::Policy;
 use rdna1_payload::elf::{Architecture, Elf};
-use rdna1_payload::{Artifacts, Metadata};
+use rdna1_payload::{Artifacts, Metadata, Program};
 
 use super::*;
 
@@ -12,13 +12,11 @@ const CHANGELOG: &str = "## [0.1.0] - 2026-11-24\n\n### Added\n\n- `one` is at 1
 
 fn artifacts() -> Artifacts {
     let mut artifacts = Artifacts::new();
-    for name in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md", "policy.schema.json", "config.schema.json"]
-        .into_iter()
-        .chain(["man/rdna1-rocm-fix.1", "completions/bash/rdna1-rocm-fix"])
-        .chain(["completions/zsh/rdna1-rocm-fix", "completions/fish/rdna1-rocm-fix"])
-    {
+    for name in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md", "policy.schema.json", "config.schema.json"] {
         artifacts.insert(name, name);
     }
+    let documentation = Program::ALL.into_iter().flat_map(Program::artifacts).filter(|name| !name.starts_with("bin/"));
+    documentation.for_each(|name| artifacts.insert(name.clone(), name));
     artifacts
 }
 
@@ -93,9 +91,10 @@ fn build_at(epoch: u64) -> Result<Rpm, RpmError> {
     let policy = Policy::embedded().expect("the embedded policy is sound");
     let metadata = Metadata::new(CHANGELOG, Some(epoch)).expect("the changelog is sound");
     let mut artifacts = artifacts();
-    let program = std::fs::read("/bin/true").expect("every machine has it");
-    artifacts.insert("bin/rdna1-rocm-fix", program.clone());
-    artifacts.insert("bin/rdna1-rocm-fix-generator", program);
+    for program in Program::ALL {
+        let bytes = std::fs::read("/bin/true").expect("every machine has it");
+        artifacts.insert(format!("bin/{}", program.name), bytes);
+    }
     build(Inputs { policy: &policy, artifacts: &artifacts, metadata: &metadata, layout: Layout::Rpm })
 }
 
@@ -113,8 +112,8 @@ fn what_is_no_program_makes_no_package() {
     let policy = Policy::embedded().expect("the embedded policy is sound");
     let metadata = Metadata::new(CHANGELOG, None).expect("the changelog is sound");
     let mut artifacts = artifacts();
-    for name in ["bin/rdna1-rocm-fix", "bin/rdna1-rocm-fix-generator"] {
-        artifacts.insert(name, "#!/bin/sh\n");
+    for program in Program::ALL {
+        artifacts.insert(format!("bin/{}", program.name), "#!/bin/sh\n");
     }
     let inputs = Inputs { policy: &policy, artifacts: &artifacts, metadata: &metadata, layout: Layout::Rpm };
     let error = build(inputs).expect_err("there is no ELF file").to_string();

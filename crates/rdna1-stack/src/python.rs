@@ -47,6 +47,11 @@ impl Survey {
         survey
     }
 
+    /// The machine's own ROCm alone: `/opt`, the distribution's, Nix's.
+    pub fn of_rocm(root: &Root) -> Self {
+        Self { stacks: system::find(Place(root)), problems: Vec::new() }
+    }
+
     /// As [`Self::of_machine`], of the system's own Python alone.
     pub fn of_system(root: &Root) -> Self {
         Self::of_machine(root, &Variables::new(), None)

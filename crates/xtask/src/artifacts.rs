@@ -5,14 +5,26 @@
 use std::path::Path;
 
 use anyhow::Context;
+use clap::CommandFactory;
 use clap_complete::Shell;
 use rdna1_core::policy::Policy;
 use rdna1_payload::{Artifacts, Date, Inputs, Layout, Metadata, Program, names};
+use walkdir::WalkDir;
 
 use crate::checkout;
 
 /// Documentation at the top of the checkout that the packages carry as far as it is there.
 const DOCS: [&str; 1] = ["README.md"];
+
+/// The Python modules of the checkout; beside them may lie what is not installed.
+const PYTHON: &str = "python";
+
+/// The command lines of the programs that users call, by the programs' names.
+const COMMAND_LINES: [(&str, CommandLine); 2] =
+    [("rdna1-rocm-fix", rdna1_rocm_fix::cli::command), ("rdna1-validate", rdna1_validate::Cli::command)];
+
+/// Makes a program's command line.
+type CommandLine = fn() -> clap::Command;
 
 /// Everything that a package generator needs.
 #[derive(Debug)]
@@ -42,7 +54,12 @@ impl Kit {
         let changelog = String::from_utf8(artifacts.required(names::CHANGELOG)?.to_vec())?;
         let metadata = Metadata::new(&changelog, checkout::source_date_epoch()?)?;
         let date = Date::from_epoch(metadata.epoch).to_string();
-        document(&mut artifacts, rdna1_rocm_fix::cli::command(), &date)?;
+        for program in Program::ALL.iter().filter(|program| program.for_users) {
+            let known = COMMAND_LINES.iter().find(|(name, _)| *name == program.name);
+            let (_, command) = known.with_context(|| format!("nobody knows the command line of {}", program.name))?;
+            document(&mut artifacts, command(), &date)?;
+        }
+        python(top, &mut artifacts)?;
         Ok(Self { policy, artifacts, metadata })
     }
 
@@ -63,6 +80,25 @@ impl Kit {
     pub fn inputs(&self, layout: Layout) -> Inputs<'_> {
         Inputs { policy: &self.policy, artifacts: &self.artifacts, metadata: &self.metadata, layout }
     }
+}
+
+/// Adds the Python modules: what Python imports, without tests and caches.
+fn python(top: &Path, artifacts: &mut Artifacts) -> anyhow::Result<()> {
+    let dir = top.join(PYTHON);
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    let unwanted = |name: &str| name.starts_with('.') || ["tests", "__pycache__"].contains(&name);
+    let walk = WalkDir::new(&dir).sort_by_file_name().into_iter();
+    for entry in walk.filter_entry(|entry| !entry.file_name().to_str().is_none_or(unwanted)) {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy();
+        if entry.file_type().is_file() && (name.ends_with(".py") || name.ends_with(".pyi") || name == "py.typed") {
+            let path = entry.path().strip_prefix(&dir)?.to_str().context("a module's name is no text")?;
+            artifacts.insert(format!("{}{path}", names::PYTHON), checkout::read(entry.path())?);
+        }
+    }
+    Ok(())
 }
 
 /// The schemas of the files that people write, by artifact name.
@@ -102,4 +138,34 @@ fn pages(artifacts: &mut Artifacts, command: &clap::Command, date: &str) -> anyh
     page.render(&mut text)?;
     artifacts.insert(format!("{}{}", names::MAN, page.get_filename()), text);
     command.get_subcommands().filter(|sub| !sub.is_hide_set()).try_for_each(|sub| pages(artifacts, sub, date))
+}
+
+#[cfg(test)]
+mod tests {
+    use assert_fs::TempDir;
+    use assert_fs::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn python_modules_are_taken_and_what_lies_beside_them_is_not() {
+        let top = TempDir::new().expect("a temporary directory");
+        for name in [
+            "rdna1/__init__.py",
+            "rdna1/a.py",
+            "rdna1/py.typed",
+            "hook/sitecustomize.py",
+            "pyproject.toml",
+            "tests/test_a.py",
+            "rdna1/__pycache__/a.cpython-312.pyc",
+            "rdna1/.hidden.py",
+        ] {
+            top.child("python").child(name).write_str("").expect("it can be written");
+        }
+        let mut artifacts = Artifacts::new();
+        python(top.path(), &mut artifacts).expect("it can be read");
+        let found: Vec<&str> = artifacts.below(names::PYTHON).map(|(path, _)| path).collect();
+        assert_eq!(found, ["hook/sitecustomize.py", "rdna1/__init__.py", "rdna1/a.py", "rdna1/py.typed"]);
+        python(&top.path().join("none"), &mut artifacts).expect("there need be none");
+    }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Context;
-use rdna1_payload::{Layout, Payload};
+use rdna1_payload::{Layout, Payload, Program};
 use sha2::{Digest, Sha256};
 
 use crate::artifacts::Kit;
@@ -73,7 +73,8 @@ pub fn programs(top: &Path) -> anyhow::Result<PathBuf> {
     let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let home = home.context("neither CARGO_HOME nor HOME is set")?;
     let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--release", "--locked", "--package", rdna1_payload::NAME]);
+    build.args(["build", "--quiet", "--release", "--locked"]);
+    build.args(Program::packages().iter().flat_map(|package| ["--package", package]));
     build.arg("--target-dir").arg(&target).current_dir(top);
     // The encoded form takes paths with blanks.
     build.env_remove("RUSTFLAGS");

@@ -11,20 +11,19 @@ use serde_json::{Value, json};
 
 use super::{configured, copy, enabled, evaluate, nix, nixpkgs, stand_ins};
 
-/// What `cargo xtask generate` writes, and what the flake takes from the checkout besides.
-const SOURCES: [&str; 11] = [
-    "CHANGELOG.md",
-    "Cargo.lock",
-    "Cargo.toml",
-    "LICENSE-APACHE",
-    "LICENSE-MIT",
-    "README.md",
-    "default.nix",
-    "flake.nix",
-    "nix",
-    "policy",
-    "tests/nix",
-];
+/// What the flake needs of the checkout to be evaluated: what `cargo xtask
+/// generate` writes, and what the package says that it is built from. Of the
+/// large directories evaluation only asks whether they are there.
+fn sources() -> (Vec<String>, Vec<String>) {
+    let package = std::fs::read_to_string(top().join("nix/package.nix")).expect("it is committed");
+    let (_, list) = package.split_once("lib.fileset.unions [").expect("it names its sources");
+    let (list, _) = list.split_once(']').expect("the list ends");
+    let names = list.split_whitespace().map(|path| path.trim_start_matches("../").to_owned());
+    let (large, mut small): (Vec<String>, Vec<String>) =
+        names.partition(|name| ["crates", "tests"].contains(&name.as_str()));
+    small.extend(["default.nix", "flake.nix", "nix", "tests/nix"].map(str::to_owned));
+    (small, large)
+}
 
 fn nix_files(below: &str) -> Vec<PathBuf> {
     let walk = walkdir::WalkDir::new(top().join(below)).sort_by_file_name();
@@ -161,13 +160,15 @@ fn the_flake_has_its_outputs() {
     }
     let dir = TempDir::new().expect("a temporary directory");
     let checkout = dir.path().join("checkout");
-    for name in SOURCES {
-        let to = checkout.join(name);
+    let (small, large) = sources();
+    for name in small {
+        let to = checkout.join(&name);
         std::fs::create_dir_all(to.parent().expect("it lies below")).expect("it is ours");
         copy(&top().join(name), &to);
     }
-    // Evaluation only asks whether they are there.
-    std::fs::create_dir_all(checkout.join("crates")).expect("it is ours");
+    for name in large {
+        std::fs::create_dir_all(checkout.join(name)).expect("it is ours");
+    }
     let flake = format!("path:{}", checkout.display());
     for nixpkgs in stand_ins() {
         let nix = |arguments: &[&str]| {

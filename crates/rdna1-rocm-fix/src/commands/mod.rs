@@ -8,6 +8,7 @@ pub mod detect;
 mod env;
 mod explain;
 mod profile;
+mod recorded;
 mod refresh;
 mod run;
 mod snapshot;
@@ -75,7 +76,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Cdi { choice } => cdi::run(context, &choice),
         Command::Explain { variable } => explain::run(&context, variable.as_deref()),
         Command::Profile(command) => profile::run(context, command),
-        Command::Run { choice, explain, command } => run::run(context, &choice, explain, &command),
+        Command::Run { choice, explain, command } => run::run(&context, &choice, explain, &command),
         Command::Refresh { no_reload } => refresh::run(&context, !no_reload),
         Command::Snapshot { dir } => snapshot::run(&context, &dir),
     }

@@ -10,12 +10,13 @@ use std::process::Command;
 use rdna1_core::gfx::{GfxSetting, Reach};
 use rdna1_core::policy::Engine;
 use rdna1_core::resolve::{Inactive, Resolution};
+use rdna1_core::selection::Recorded;
 use rdna1_core::stack::Stacks;
 use rdna1_stack::Stack;
 use rdna1_stack::command::{Answer, interpreter};
 
 use super::survey::{describe, resolution_stacks};
-use super::{Outcome, bypass};
+use super::{Outcome, bypass, recorded};
 use crate::cli::Choice;
 use crate::context::{Context, Environment, current_environment};
 
@@ -81,27 +82,65 @@ impl Target {
     }
 }
 
+/// What a command gets.
+struct Given {
+    resolution: Resolution,
+    hook: Option<bypass::Hook>,
+    /// Why it is not what was measured to be best.
+    remark: Option<String>,
+}
+
+impl Given {
+    fn decide(
+        context: &Context,
+        choice: &Choice,
+        target: Option<&Target>,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        let stack = target.and_then(|target| target.stack.as_ref());
+        let record = match target {
+            Some(_) => recorded::for_process(context, environment, stack).map_err(Failure::Refused)?,
+            None => None,
+        };
+        let stacks = target.map(|target| target.stacks(&context.stacks));
+        let resolve = |record: Option<&Recorded>| {
+            let stacks = stacks.as_ref().unwrap_or(&context.stacks);
+            let resolution = context.resolve_with(stacks, record, &choice.request(true), environment);
+            match &resolution.inactive {
+                Some(Inactive::Refused { problem }) => Err(Failure::Refused(problem.clone())),
+                _ => Ok(resolution),
+            }
+        };
+        let resolution = resolve(record.as_ref())?;
+        let hooked = context.policy.profile(&resolution.profile).is_some_and(|p| p.engine == Engine::PythonHook);
+        let (Some(target), true, None) = (target, hooked, &resolution.inactive) else {
+            return Ok(Self { resolution, hook: None, remark: None });
+        };
+        let measured = record.filter(|record| record.file == resolution.profile_source);
+        match (bypass::hook(&context.root, &target.answer, environment), measured) {
+            (Ok(hook), _) => Ok(Self { resolution, hook: Some(hook), remark: None }),
+            (Err(problem), None) => Err(Failure::Refused(problem)),
+            // Nobody asked for it in so many words: then a program that cannot
+            // have it starts all the same.
+            (Err(problem), Some(record)) => {
+                let rest =
+                    Recorded { profile: recorded::machine_profile(context, &record.file, environment), ..record };
+                let resolution = resolve(Some(&rest))?;
+                let remark = format!("{problem}; profile {} is used instead\n", resolution.profile);
+                Ok(Self { resolution, hook: None, remark: Some(remark) })
+            }
+        }
+    }
+}
+
 /// Replaces this process; returns only if that fails.
-pub(super) fn run(mut context: Context, choice: &Choice, explain: bool, line: &[OsString]) -> anyhow::Result<Outcome> {
+pub(super) fn run(context: &Context, choice: &Choice, explain: bool, line: &[OsString]) -> anyhow::Result<Outcome> {
     let environment = current_environment();
     // Without a card the command runs as it is.
     let asks = context.machine.has_card() || explain;
-    let target = asks.then(|| Target::find(&context, line, &environment));
-    if let Some(target) = &target {
-        context.stacks = target.stacks(&context.stacks);
-    }
-    let resolution = context.resolve(&choice.request(true), &environment);
-    if let Some(Inactive::Refused { problem }) = &resolution.inactive {
-        return Err(Failure::Refused(problem.clone()).into());
-    }
-    let hooked = context.policy.profile(&resolution.profile).is_some_and(|p| p.engine == Engine::PythonHook);
-    let hook = match &target {
-        Some(target) if hooked && resolution.inactive.is_none() => {
-            Some(bypass::hook(&context.root, &target.answer, &environment).map_err(Failure::Refused)?)
-        }
-        _ => None,
-    };
-    let mut remarks = String::new();
+    let target = asks.then(|| Target::find(context, line, &environment));
+    let Given { resolution, hook, remark } = Given::decide(context, choice, target.as_ref(), &environment)?;
+    let mut remarks = remark.unwrap_or_default();
     if explain {
         remarks += &target.as_ref().map(Target::explanation).unwrap_or_default();
         remarks += &explanation(&resolution);

@@ -9,6 +9,7 @@ use rdna1_core::stack::{self, Stacks};
 use rdna1_stack::{Code, Fit, Stack, StackKind};
 use serde::Serialize;
 
+use super::recorded;
 use crate::context::{Context, Environment};
 
 /// A stack as the resolution knows it.
@@ -18,7 +19,15 @@ pub(super) fn core_stack(stack: &Stack, rocm: Version) -> stack::Stack {
         StackKind::Distribution | StackKind::Nix => stack::StackKind::Distribution,
         StackKind::Python => stack::StackKind::Python,
     };
-    stack::Stack { kind, path: stack.path.clone(), rocm }
+    let torch = stack.pytorch.as_ref().filter(|torch| torch.hip.is_some());
+    stack::Stack {
+        pytorch: torch.map(|torch| stack::StackPytorch {
+            version: torch.version.clone(),
+            code: torch.code.as_ref().map(Code::gfx),
+        }),
+        rocblas: stack.rocblas.iter().filter_map(|name| name.parse().ok()).collect(),
+        ..stack::Stack::new(kind, stack.path.clone(), rocm)
+    }
 }
 
 /// One line: `torch 2.6.0+rocm6.1 in /opt/venv/lib/python3.12/site-packages`.
@@ -54,7 +63,7 @@ pub struct Judged {
 }
 
 /// Judges what was found by the machine's cards.
-pub(super) fn judge(context: &Context, stacks: Vec<Stack>) -> Vec<Judged> {
+pub(super) fn judge(context: &Context, variables: &Environment, stacks: Vec<Stack>) -> Vec<Judged> {
     let judge = |stack: Stack| {
         // Every card must be served: the worst counts.
         let cards = context.machine.active_cards();
@@ -62,8 +71,9 @@ pub(super) fn judge(context: &Context, stacks: Vec<Stack>) -> Vec<Judged> {
         let runs_on_gpu = stack.pytorch.as_ref().is_some_and(|pytorch| pytorch.hip.is_some());
         let gfx = (runs_on_gpu && context.machine.has_card()).then(|| {
             let request = Request { single_process: true, ..Request::default() };
-            let resolution =
-                context.resolve_with(&resolution_stacks(&stack, &context.stacks), &request, &Environment::new());
+            let record = recorded::for_process(context, variables, Some(&stack)).ok().flatten();
+            let stacks = resolution_stacks(&stack, &context.stacks);
+            let resolution = context.resolve_with(&stacks, record.as_ref(), &request, &Environment::new());
             resolution.gfx.map(|gfx| gfx.in_force())
         });
         Judged { fit, gfx: gfx.flatten(), stack }
