@@ -3,6 +3,7 @@
 
 mod broken;
 mod mixed;
+pub mod times;
 
 use rdna1_tests::container::{Booted, Container};
 

@@ -14,6 +14,7 @@ use rdna1_tests::program::top;
 use rdna1_tests::tools;
 
 use crate::boot::CONTEXTS;
+use crate::boot::times::Times;
 use crate::installed::{Family, deb, expected, must, rocm};
 
 /// The service that udev starts.
@@ -179,4 +180,63 @@ fn two_cards_are_one_machine() {
     assert!(service_ran(&mut guest));
     assert_seen(&mut guest, &expected());
     assert_eq!(must(Ok(guest.run("systemctl --failed --no-legend"))).trim(), "", "units failed");
+
+    // An eGPU: an override for all GPUs would hit it too.
+    let other = guest.plug("1002:73bf:c1");
+    wait_for(&mut guest, "the other GPU's arrival", "! grep HSA_OVERRIDE_GFX_VERSION= /run/rdna1-rocm-fix/env");
+    settle(&mut guest);
+    let without: Vec<String> = expected().into_iter().filter(|line| !line.starts_with("HSA_")).collect();
+    assert_eq!(seen(&mut guest, CONTEXTS[0].1), without, "beside another GPU");
+    guest.unplug(&other);
+    wait_for(&mut guest, "the other GPU's leave", "grep HSA_OVERRIDE_GFX_VERSION= /run/rdna1-rocm-fix/env");
+    settle(&mut guest);
+    assert_eq!(seen(&mut guest, CONTEXTS[0].1), expected(), "alone again");
+}
+
+/// Boots of a guest of each kind.
+const BOOTS: usize = 3;
+
+/// No test, as in `boot::times`: `cargo xtask bench --boots` runs it.
+#[test]
+#[ignore = "measures for minutes; cargo xtask bench --boots runs it"]
+#[allow(clippy::print_stdout, reason = "this is what it is for")]
+fn boots_of_a_guest() {
+    let Some(with) = image() else { return };
+    let bare = deb::machine(&deb::made().repo).expect("there is a root");
+    let without = Image::of(&bare, &top().join("target/guests"), &format!("{}-bare", std::process::id()));
+    let mut times: [Times; 2] = Default::default();
+    let microseconds = |guest: &mut Guest, script: &str| -> u64 {
+        must(Ok(guest.run(script))).trim().parse().expect("a number of microseconds")
+    };
+    let mut own = Times::default();
+    for _ in 0..BOOTS {
+        for (image, times) in [&without, with].into_iter().zip(&mut times) {
+            let mut guest = Boot::default().card("1002:731f:ca").start(image);
+            settle(&mut guest);
+            times.add(Duration::from_micros(microseconds(
+                &mut guest,
+                "systemctl show --value --property=FinishTimestampMonotonic",
+            )));
+        }
+    }
+    let mut guest = Boot::default().start(with);
+    settle(&mut guest);
+    for _ in 0..BOOTS {
+        let card = guest.plug("1002:731f:c1");
+        wait_for(&mut guest, "the card's arrival", "test -e /run/rdna1-rocm-fix/env.sh");
+        settle(&mut guest);
+        let seen = "journalctl --boot --dmesg --output=json --no-pager --grep='1002:731f.*class' \
+                    | tail -n1 | grep -o '\"_SOURCE_MONOTONIC_TIMESTAMP\":\"[0-9]*' | grep -o '[0-9]*$'";
+        let done = format!("systemctl show --value --property=ExecMainExitTimestampMonotonic {SERVICE}");
+        let (seen, done) = (microseconds(&mut guest, seen), microseconds(&mut guest, &done));
+        own.add(Duration::from_micros(done.abs_diff(seen)));
+        guest.unplug(&card);
+        wait_for(&mut guest, "the card's leave", "! test -e /run/rdna1-rocm-fix/env.sh");
+        settle(&mut guest);
+    }
+    println!("an emulated machine (QEMU without KVM), from the kernel's start to systemd's last job:");
+    println!("  {}", times[0].line("without the package, with the card"));
+    println!("  {}", times[1].line("with both"));
+    println!("  {}", times[1].against(&times[0]));
+    println!("  {}", own.line("card plugged in: from the kernel's word to the end of refresh"));
 }

@@ -4,6 +4,7 @@
 mod advisories;
 mod boot;
 mod cases;
+mod cdi;
 mod channels;
 mod cli;
 mod debian;

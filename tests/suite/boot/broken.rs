@@ -105,11 +105,11 @@ fn a_sysfs_that_cannot_be_read_shows_no_card() {
 
 /// A file system that never answers, as a server that is gone; its files are
 /// there again once it is dropped.
-struct Dead(Child);
+pub struct Dead(Child);
 
 impl Dead {
     /// Over a directory. Nobody reads what the kernel asks through /dev/fuse.
-    fn mount(over: &Path) -> Self {
+    pub fn mount(over: &Path) -> Self {
         let script = "exec 7<>/dev/fuse && mount -i -t fuse -o fd=7,rootmode=40000,user_id=0,group_id=0 dead \"$0\" \
                       && echo mounted && exec sleep 600";
         let mut child =
