@@ -181,7 +181,7 @@ fn channels(document: &Document<'_>, out: &mut String) {
         *out += &format!("  {:32} {}\n", channel.reaches, styled(style, state));
     }
     *out += &format!("\n{}\n", styled(TITLE, "Reaches not"));
-    for unreached in &document.unreached {
+    for unreached in document.unreached {
         *out += &format!("  {:32} {}\n", unreached.processes, unreached.remedy);
     }
 }
