@@ -2,18 +2,16 @@
 //! One module per command. A command returns what it prints or an error;
 //! only [`main`] writes to the terminal.
 
-mod bypass;
 mod cdi;
 pub mod detect;
 mod env;
+pub mod evidence;
 mod explain;
 mod profile;
-mod recorded;
 mod refresh;
 mod run;
 mod snapshot;
 pub mod status;
-mod survey;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -74,7 +72,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Detect { json } => detect::run(&context, json),
         Command::Env { format, choice } => env::run(&context, format, &choice),
         Command::Cdi { choice } => cdi::run(context, &choice),
-        Command::Explain { variable } => explain::run(&context, variable.as_deref()),
+        Command::Explain { variable, stack: None, .. } => explain::run(&context, variable.as_deref()),
+        Command::Explain { variable, stack: Some(stack), json } => {
+            evidence::run(&context, variable.as_deref(), &stack, json)
+        }
         Command::Profile(command) => profile::run(context, command),
         Command::Run { choice, explain, command } => run::run(&context, &choice, explain, &command),
         Command::Refresh { no_reload } => refresh::run(&context, !no_reload),

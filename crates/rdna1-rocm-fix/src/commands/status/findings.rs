@@ -9,7 +9,8 @@ use rdna1_core::root::{DeviceNode, Problem};
 use serde::Serialize;
 
 use super::channels::{Channel, ChannelState};
-use crate::commands::recorded::Standing;
+use rdna1_launch::recorded::Standing;
+
 use crate::context::Context;
 
 /// How bad a finding is.

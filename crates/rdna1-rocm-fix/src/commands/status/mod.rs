@@ -12,11 +12,11 @@ use rdna1_core::machine::Machine;
 use rdna1_core::resolve::Resolution;
 use rdna1_core::stack::Stacks;
 use rdna1_core::surroundings::Surroundings;
+use rdna1_launch::recorded::{self, Standing};
+use rdna1_launch::survey::{self, Judged};
 use rdna1_stack::Survey;
 use serde::Serialize;
 
-use super::recorded::{self, Standing};
-use super::survey::{self, Judged};
 use super::{NO, Outcome, json_document};
 use crate::context::{Context, Environment, current_environment};
 pub use channels::{Channel, ChannelState, Unreached};

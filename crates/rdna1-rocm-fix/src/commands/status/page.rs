@@ -3,11 +3,12 @@
 
 use rdna1_core::gfx::Reach;
 use rdna1_core::resolve::Inactive;
+use rdna1_launch::survey;
 use rdna1_stack::Fit;
 
 use super::channels::ChannelState;
 use super::{Document, Finding, Level};
-use crate::commands::{detect, survey};
+use crate::commands::detect;
 use crate::context::Context;
 use crate::text::{BAD, DIM, GOOD, NOTE, TITLE, WARN, styled, wrapped};
 

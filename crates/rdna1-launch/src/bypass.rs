@@ -12,6 +12,9 @@ use crate::context::Environment;
 /// The hook's directory below the prefix that the program is installed in.
 const HOOK: &str = "lib/rdna1-rocm-fix/python/hook";
 
+/// The hook's directory in a checkout.
+const CHECKOUT_HOOK: &str = "python/hook";
+
 /// Where Python looks for modules first.
 const PATH: &str = "PYTHONPATH";
 
@@ -20,14 +23,14 @@ const SWITCH: &str = "RDNA1_BYPASS";
 
 /// The hook, ready to be given to a process.
 #[derive(Debug)]
-pub(super) struct Hook {
+pub struct Hook {
     dir: OsString,
     /// The user's own `PYTHONPATH`, which stays in force behind the hook's directory.
     path: Option<OsString>,
 }
 
 /// Finds the hook, or says why it could not act.
-pub(super) fn hook(root: &Root, answer: &Answer, environment: &Environment) -> Result<Hook, String> {
+pub fn hook(root: &Root, answer: &Answer, environment: &Environment) -> Result<Hook, String> {
     let isolation = answer.interpreter.as_ref().map(|found| found.isolation).unwrap_or_default();
     if isolation.no_variables || isolation.no_site {
         return Err(
@@ -52,18 +55,23 @@ pub(super) fn hook(root: &Root, answer: &Answer, environment: &Environment) -> R
     Ok(Hook { dir, path })
 }
 
-/// Beside the running program, or in the machine that `--root` names.
+/// Beside the running program, in the machine that `--root` names, or in the
+/// checkout that the program was built in.
 fn directory(root: &Root) -> Option<OsString> {
     if !root.is_system() {
         return Some(root.join(&format!("/usr/{HOOK}")).into_os_string());
     }
     let program = std::env::current_exe().ok()?;
-    Some(program.parent()?.parent()?.join(HOOK).into_os_string())
+    let installed = program.parent()?.parent()?.join(HOOK);
+    // cargo's programs lie in target/PROFILE of a checkout.
+    let checkout = program.ancestors().nth(3).map(|top| top.join(CHECKOUT_HOOK));
+    let built = checkout.filter(|dir| !installed.is_dir() && dir.is_dir());
+    Some(built.unwrap_or(installed).into_os_string())
 }
 
 impl Hook {
     /// What the process gets besides the resolution.
-    pub(super) fn variables(&self) -> [(&'static str, OsString); 2] {
+    pub fn variables(&self) -> [(&'static str, OsString); 2] {
         let mut path = self.dir.clone();
         if let Some(own) = &self.path {
             path.push(OsStr::new(":"));
@@ -72,7 +80,8 @@ impl Hook {
         [(PATH, path), (SWITCH, "1".into())]
     }
 
-    pub(super) fn explanation(&self) -> String {
+    /// What it sets, a line for each variable.
+    pub fn explanation(&self) -> String {
         let variables = self.variables();
         variables.iter().map(|(name, value)| format!("set {name}={} (profile bypass)\n", value.display())).collect()
     }

@@ -34,7 +34,10 @@ fn broken(error: &rdna1_core::yaml::YamlError) -> String {
 
 /// What is recorded for a process that uses a stack; `None` as stack stands for
 /// a process of which no PyTorch is known.
-pub(super) fn for_process(
+///
+/// # Errors
+/// If a record cannot be used.
+pub fn for_process(
     context: &Context,
     environment: &Environment,
     stack: Option<&Stack>,
@@ -54,7 +57,7 @@ pub(super) fn for_process(
 }
 
 /// The profile for the whole machine in a record, by its file.
-pub(super) fn machine_profile(context: &Context, file: &str, environment: &Environment) -> Option<String> {
+pub fn machine_profile(context: &Context, file: &str, environment: &Environment) -> Option<String> {
     if file == selection::FILE {
         return context.selection.as_ref().and_then(|selection| selection.profile.clone());
     }
@@ -85,11 +88,7 @@ pub struct Standing {
 
 /// Every measurement of the machine's and the user's own record, and what could
 /// not be read of the latter.
-pub(super) fn standings(
-    context: &Context,
-    environment: &Environment,
-    found: &[Stack],
-) -> (Vec<Standing>, Option<String>) {
+pub fn standings(context: &Context, environment: &Environment, found: &[Stack]) -> (Vec<Standing>, Option<String>) {
     let (own, problem) = match own(context, environment) {
         Ok(own) => (own, None),
         Err(problem) => (None, Some(problem)),

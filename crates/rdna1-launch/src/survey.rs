@@ -9,11 +9,11 @@ use rdna1_core::stack::{self, Stacks};
 use rdna1_stack::{Code, Fit, Stack, StackKind};
 use serde::Serialize;
 
-use super::recorded;
 use crate::context::{Context, Environment};
+use crate::recorded;
 
 /// A stack as the resolution knows it.
-pub(super) fn core_stack(stack: &Stack, rocm: Version) -> stack::Stack {
+pub fn core_stack(stack: &Stack, rocm: Version) -> stack::Stack {
     let kind = match stack.kind {
         StackKind::System => stack::StackKind::System,
         StackKind::Distribution | StackKind::Nix => stack::StackKind::Distribution,
@@ -31,7 +31,7 @@ pub(super) fn core_stack(stack: &Stack, rocm: Version) -> stack::Stack {
 }
 
 /// One line: `torch 2.6.0+rocm6.1 in /opt/venv/lib/python3.12/site-packages`.
-pub(super) fn describe(stack: &Stack) -> String {
+pub fn describe(stack: &Stack) -> String {
     let what = match (&stack.pytorch, &stack.rocm) {
         (Some(pytorch), _) => {
             let made_for = match (&pytorch.hip, &pytorch.cuda) {
@@ -63,7 +63,7 @@ pub struct Judged {
 }
 
 /// Judges what was found by the machine's cards.
-pub(super) fn judge(context: &Context, variables: &Environment, stacks: Vec<Stack>) -> Vec<Judged> {
+pub fn judge(context: &Context, variables: &Environment, stacks: Vec<Stack>) -> Vec<Judged> {
     let judge = |stack: Stack| {
         // Every card must be served: the worst counts.
         let cards = context.machine.active_cards();
@@ -83,14 +83,14 @@ pub(super) fn judge(context: &Context, variables: &Environment, stacks: Vec<Stac
 
 /// What the gfx choice rests on, for a process that uses a stack. A wheel
 /// brings its own ROCm; a PyTorch without one uses the machine's.
-pub(super) fn resolution_stacks(stack: &Stack, machine_wide: &Stacks) -> Stacks {
+pub fn resolution_stacks(stack: &Stack, machine_wide: &Stacks) -> Stacks {
     let own = stack.rocm.clone().map(|rocm| core_stack(stack, rocm));
     let code = stack.pytorch.as_ref().and_then(|pytorch| pytorch.code.as_ref());
     Stacks { found: own.map_or_else(|| machine_wide.found.clone(), |own| vec![own]), pytorch_code: code.map(Code::gfx) }
 }
 
 /// The best PyTorch for ROCm among them.
-pub(super) fn best(stacks: &[Judged]) -> (PytorchFit, Option<&str>) {
+pub fn best(stacks: &[Judged]) -> (PytorchFit, Option<&str>) {
     let with_gpu =
         stacks.iter().filter(|judged| judged.stack.pytorch.as_ref().is_some_and(|torch| torch.hip.is_some()));
     let best = with_gpu.min_by_key(|judged| judged.fit);

@@ -12,7 +12,7 @@ use rdna1_core::selection::{self, Recorded, Selection};
 use rdna1_core::stack::Stacks;
 use rdna1_core::yaml::YamlError;
 
-use crate::state;
+use crate::applied;
 
 /// Where an administrator may put a whole policy in place of the built-in one,
 /// for instance to try a card before a release lists it.
@@ -95,7 +95,7 @@ impl Context {
             None
         });
         let stacks = if asks_for_stacks(&machine) { Stacks::detect(&root) } else { Stacks::default() };
-        let applied = state::read(&root);
+        let applied = applied::read(&root);
         Ok(Self { root, policy, machine, stacks, config, selection, applied, broken })
     }
 
