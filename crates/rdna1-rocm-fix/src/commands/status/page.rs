@@ -183,7 +183,7 @@ fn channels(document: &Document<'_>, out: &mut String) {
     }
     *out += &format!("\n{}\n", styled(TITLE, "Reaches not"));
     for unreached in document.unreached {
-        *out += &format!("  {:32} {}\n", unreached.processes, unreached.remedy);
+        *out += &format!("  {}\n{}\n", unreached.processes, wrapped(4, &format!("-> {}", unreached.remedy)));
     }
 }
 
