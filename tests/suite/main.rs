@@ -10,6 +10,7 @@ mod cli;
 mod debian;
 mod detect;
 mod dnf;
+mod fleet;
 mod guest;
 mod installed;
 mod isa;
@@ -17,7 +18,12 @@ mod miopen;
 mod nix;
 mod render;
 mod schema;
+mod select;
 mod selection;
 mod stack;
+<<<<<<< HEAD
 mod udev;
+=======
+mod terminal;
+>>>>>>> main
 mod validate;

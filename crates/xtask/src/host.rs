@@ -31,6 +31,8 @@ pub const PACKAGES: &[&str] = &[
     "podman",
     "python3-dotenv",
     "python3-jsonschema",
+    "python3-prometheus-client",
+    "python3-torch",
     "python3-venv",
     "qemu-system-x86",
     "rpm",
