@@ -21,9 +21,6 @@ mod schema;
 mod select;
 mod selection;
 mod stack;
-<<<<<<< HEAD
-mod udev;
-=======
 mod terminal;
->>>>>>> main
+mod udev;
 mod validate;
