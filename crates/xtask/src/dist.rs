@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `cargo xtask dist`: programs and packages.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -77,10 +78,29 @@ pub fn programs(top: &Path) -> anyhow::Result<PathBuf> {
     build.args(Program::packages().iter().flat_map(|package| ["--package", package]));
     build.arg("--target-dir").arg(&target).current_dir(top);
     // The encoded form takes paths with blanks.
-    build.env_remove("RUSTFLAGS");
-    build.env("CARGO_ENCODED_RUSTFLAGS", format!("--remap-path-prefix={}=/cargo", home.display()));
+    build.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", without_paths(top, &home));
     host::run_tool(&mut build)?;
     Ok(target.join("release"))
+}
+
+/// Has the compiler name crates by `/crates/NAME-VERSION` wherever they lie, as
+/// `debian/rules` and the spec file do.
+fn without_paths(top: &Path, cargo_home: &Path) -> OsString {
+    // One directory for each registry. There is one: this program was built.
+    let registries = fs::read_dir(cargo_home.join("registry/src")).into_iter().flatten().flatten();
+    let mut dirs: Vec<PathBuf> = registries.map(|entry| entry.path()).collect();
+    dirs.push(top.join("vendor"));
+    dirs.sort();
+    let mut flags = OsString::new();
+    for dir in dirs {
+        if !flags.is_empty() {
+            flags.push("\u{1f}");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(&dir);
+        flags.push("=/crates");
+    }
+    flags
 }
 
 pub fn products(top: &Path, bin_dir: &Path) -> anyhow::Result<Vec<Product>> {
