@@ -5,7 +5,6 @@
 
 mod interrupted;
 mod refused;
-mod sources;
 
 use std::collections::BTreeSet;
 

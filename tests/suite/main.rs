@@ -11,6 +11,7 @@ mod dnf;
 mod installed;
 mod isa;
 mod miopen;
+mod native;
 mod nix;
 mod render;
 mod schema;

@@ -16,6 +16,7 @@ pub const PACKAGES: &[&str] = &[
     "csh",
     "createrepo-c",
     "dash",
+    "debhelper",
     "debian-archive-keyring",
     "docker.io",
     "dpkg-dev",

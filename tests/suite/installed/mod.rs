@@ -80,7 +80,7 @@ fn package(extension: &str) -> PathBuf {
 }
 
 /// An empty directory below target/.
-fn fresh_dir(name: &str) -> PathBuf {
+pub fn fresh_dir(name: &str) -> PathBuf {
     let dir = top().join("target").join(name);
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).expect("target is writable");
