@@ -34,6 +34,7 @@ fn artifacts() -> Artifacts {
         artifacts.insert(name, format!("{name}\n"));
     }
     artifacts.insert("LICENSE-MIT", MIT);
+    artifacts.insert("THIRD-PARTY-NOTICES", "SPDX-License-Identifier: MIT\n");
     artifacts.insert("CHANGELOG.md", CHANGELOG);
     artifacts
 }
