@@ -13,6 +13,7 @@ mod isa;
 mod miopen;
 mod native;
 mod nix;
+mod release;
 mod render;
 mod schema;
 mod stack;

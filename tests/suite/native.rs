@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "what was skipped and what differs is worth reading")]
 
 mod deb;
+mod one_truth;
 mod rpm;
 
 use std::ffi::OsString;
@@ -51,11 +52,6 @@ impl FromSource {
         Some(Self { dir: dir.clone(), _turn: turn })
     }
 
-    /// Where the tarball is unpacked.
-    fn build_dir(&self) -> PathBuf {
-        self.dir.join("BUILD")
-    }
-
     fn tarball(&self) -> PathBuf {
         self.dir.join(format!("SOURCES/rdna1-rocm-fix-{}.tar.gz", env!("CARGO_PKG_VERSION")))
     }
@@ -67,9 +63,24 @@ impl FromSource {
         let mut command = Command::new("unshare");
         command.args(["--net", program]);
         as_on_a_build_machine(&mut command, &toolchain());
-        command.env("CARGO_TARGET_DIR", self.dir.join("shared-target"));
+        command.env("CARGO_TARGET_DIR", self.target());
         command
     }
+
+    /// Where all of them compile.
+    fn target(&self) -> PathBuf {
+        self.dir.join("shared-target")
+    }
+}
+
+/// The tarball, unpacked anew at the place of all builds.
+fn unpacked(source: &FromSource) -> PathBuf {
+    let build = source.dir.join("BUILD");
+    let name = format!("rdna1-rocm-fix-{}", env!("CARGO_PKG_VERSION"));
+    let _ = std::fs::remove_dir_all(build.join(&name));
+    let mut tar = Command::new("tar");
+    must(tar.arg("--extract").arg("--file").arg(source.tarball()).arg("--directory").arg(&build).output());
+    build.join(name)
 }
 
 /// The directory of the compiler and cargo.

@@ -20,6 +20,7 @@ pub const PACKAGES: &[&str] = &[
     "debian-archive-keyring",
     "docker.io",
     "dpkg-dev",
+    "faketime",
     "fish",
     "gpg",
     "lld-19",

@@ -11,7 +11,7 @@ use assert_fs::TempDir;
 use rdna1_tests::program::top;
 use rdna1_tests::tools;
 
-use super::{FromSource, as_on_a_build_machine};
+use super::{FromSource, as_on_a_build_machine, unpacked};
 use crate::installed::deb::made;
 use crate::installed::must;
 
@@ -153,9 +153,6 @@ fn dpkg_buildpackage_builds_the_same_package_from_the_source_tarball() {
     if !tools::available(&["dh", "dpkg-buildpackage"]) {
         return;
     }
-    let tree = source.build_dir().join(format!("rdna1-rocm-fix-{}", env!("CARGO_PKG_VERSION")));
-    let _ = std::fs::remove_dir_all(&tree);
-    let mut unpack = Command::new("tar");
-    must(unpack.arg("--extract").arg("--file").arg(source.tarball()).arg("-C").arg(source.build_dir()).output());
+    let tree = unpacked(&source);
     compare(&dpkg_buildpackage(source.command("dpkg-buildpackage"), &tree));
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::ensure;
+use rdna1_payload::Date;
 
 use super::signer::Signer;
 use super::{NAME, Plan, pool, quiet};
@@ -52,7 +53,7 @@ fn index(apt: &Path, epoch: Option<u64>) -> anyhow::Result<()> {
     let option = |key: &str, value: &str| format!("APT::FTPArchive::Release::{key}={value}");
     let mut ftparchive = Command::new("apt-ftparchive");
     if let Some(epoch) = epoch {
-        ftparchive.env("SOURCE_DATE_EPOCH", epoch.to_string());
+        ftparchive.args(["-o", &option("Date", &Date::from_epoch(epoch).rfc2822())]);
     }
     let release = output(
         ftparchive
