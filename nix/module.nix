@@ -161,8 +161,8 @@ in
 
         - `gemm`: GEMM convolution only, or a clear error.
         - `gemm-naive`: GEMM convolution, and the naive kernel where GEMM cannot.
-        - `implicit-gemm`: MIOpen's implicit GEMM kernels only.
         - `stock`: Nothing for MIOpen.
+        - `implicit-gemm`: MIOpen's implicit GEMM kernels only.
 
         Not here, as they work for single processes only (`rdna1-rocm-fix run
         --profile`): `bypass`.

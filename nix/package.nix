@@ -24,6 +24,7 @@ rustPlatform.buildRustPackage {
       ../THIRD-PARTY-NOTICES
       ../crates
       ../policy
+      ../python
       ../tests
     ];
   };

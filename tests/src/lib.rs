@@ -6,3 +6,4 @@ pub mod container;
 pub mod program;
 pub mod tools;
 pub mod tree;
+pub mod wheel;

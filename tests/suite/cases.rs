@@ -16,7 +16,7 @@ use rdna1_core::machine::Machine;
 use rdna1_core::policy::Policy;
 use rdna1_core::resolve::{Inputs, Request, Resolution, resolve};
 use rdna1_core::root::{DeviceNode, Root};
-use rdna1_core::selection::Selection;
+use rdna1_core::selection::{self, Selection};
 use rdna1_core::stack::Stacks;
 use rdna1_tests::program::{program, top};
 use serde::{Deserialize, Serialize};
@@ -187,6 +187,7 @@ fn outcome_at(policy: &Policy, root: &Root, case: &Case) -> Outcome {
 fn resolution(policy: &Policy, root: &Root, machine: &Machine, case: &Case) -> Result<Resolution, String> {
     let config = Config::read(root, policy).map_err(|error| error.to_string())?;
     let selection = Selection::read(root).map_err(|error| error.to_string())?;
+    let recorded = selection.and_then(|selection| selection.machine_wide(machine, selection::FILE));
     let request = Request {
         profile: case.request.profile.clone(),
         gfx: case.request.gfx,
@@ -197,7 +198,7 @@ fn resolution(policy: &Policy, root: &Root, machine: &Machine, case: &Case) -> R
         machine,
         stacks: &Stacks::detect(root),
         config: &config,
-        selection: selection.as_ref(),
+        recorded: recorded.as_ref(),
         request: &request,
         environment: &case.environment,
         applied: &case.applied,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tests across crates and against real components, one module per subject.
 
+mod advisories;
 mod boot;
 mod cases;
 mod channels;
@@ -8,6 +9,7 @@ mod cli;
 mod debian;
 mod detect;
 mod dnf;
+mod fleet;
 mod installed;
 mod isa;
 mod miopen;
@@ -16,5 +18,8 @@ mod nix;
 mod release;
 mod render;
 mod schema;
+mod select;
+mod selection;
 mod stack;
+mod terminal;
 mod validate;

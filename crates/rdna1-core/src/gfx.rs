@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::ids::{GfxTarget, GfxVersion, VarName, text_serde};
 use crate::machine::Machine;
 use crate::policy::{GfxCondition, Policy};
-use crate::selection::Selection;
+use crate::selection::Recorded;
 use crate::stack::Stacks;
 
 /// A gfx choice: no override, or an override to one version.
@@ -111,6 +111,9 @@ pub struct GfxDecision {
     pub why: String,
     /// Whether what is in force is known to work here.
     pub verified: bool,
+    /// Why a measurement of this choice is no proof any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale: Option<String>,
     /// Whether the code that then runs was built for a chip whose code the card runs unchanged.
     pub code_fits_card: bool,
     /// How it reaches the card.
@@ -150,6 +153,7 @@ pub fn set_by_user(policy: &Policy, version: GfxVersion, variable: &str) -> GfxD
         decided_by: "the environment".into(),
         why: format!("{variable} is already set"),
         verified: false,
+        stale: None,
         code_fits_card: fits_card(policy, choice),
         reach: Reach::UserSet { variable: variable.to_owned() },
     }
@@ -164,19 +168,24 @@ pub fn decide(
     policy: &Policy,
     machine: &Machine,
     stacks: &Stacks,
-    selection: Option<&Selection>,
+    recorded: Option<&Recorded>,
     asked: (GfxSetting, &str),
 ) -> GfxDecision {
-    let recorded = selection.filter(|selection| selection.is_for(machine)).and_then(|selection| selection.gfx);
-    let (choice, decided_by, why, verified) = match asked {
+    let measured = recorded.and_then(|recorded| recorded.gfx);
+    let (choice, decided_by, mut why, mut verified) = match asked {
         (GfxSetting::Choice(choice), who) => {
             let why = format!("{who} asks for {choice}");
-            (choice, who.to_owned(), why, recorded == Some(choice))
+            (choice, who.to_owned(), why, measured == Some(choice))
         }
-        (GfxSetting::Auto, _) => by_rule(policy, machine, stacks, recorded),
+        (GfxSetting::Auto, _) => by_rule(policy, machine, stacks, measured),
     };
+    let stale = recorded.and_then(|recorded| recorded.stale.clone()).filter(|_| measured == Some(choice));
+    if let Some(stale) = &stale {
+        why += &format!(" But {stale}.");
+        verified = false;
+    }
     let reach = reach(policy, machine, stacks, choice);
-    let mut decision = GfxDecision { choice, decided_by, why, verified, code_fits_card: false, reach };
+    let mut decision = GfxDecision { choice, decided_by, why, verified, stale, code_fits_card: false, reach };
     let in_force = decision.in_force();
     decision.verified &= in_force == choice;
     decision.code_fits_card = fits_card(policy, in_force);

@@ -26,6 +26,7 @@ pub mod root;
 pub mod schema;
 pub mod selection;
 pub mod stack;
+pub mod surroundings;
 pub mod yaml;
 
 /// The program's and the packages' name; also the name of its directories

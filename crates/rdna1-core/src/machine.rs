@@ -28,6 +28,8 @@ pub enum CardState {
     PassedThrough,
     /// Another driver is bound.
     OtherDriver,
+    /// It cannot be told: the driver or KFD's topology could not be read.
+    Unknown,
 }
 
 /// An RDNA1 card.
@@ -114,7 +116,9 @@ impl Machine {
         let scan = pci::scan(root, &policy.pci);
         let mut problems = scan.problems;
         // Without an AMD display function there is nothing to ask KFD about.
+        let before = problems.len();
         let nodes = if scan.functions.is_empty() { Vec::new() } else { kfd::scan(root, &mut problems) };
+        let kfd_unreadable = problems.len() > before;
         let mut cards = Vec::new();
         let mut other_gpus = Vec::new();
         for function in scan.functions {
@@ -126,7 +130,7 @@ impl Machine {
                     name: fact.name_for(function.revision).to_owned(),
                     gfx: fact.gfx,
                     chip: policy.gfx_target(fact.gfx).map(|t| t.chip.clone()).unwrap_or_default(),
-                    state: state(function.driver.as_deref(), node.is_some()),
+                    state: state(&function, node.is_some(), kfd_unreadable),
                     render_node: function.render_node.as_ref().map(|n| root.device_node(&format!("/dev/dri/{n}"))),
                     kfd: node,
                     pci: function,
@@ -156,6 +160,12 @@ impl Machine {
             kfd_device: root.device_node(kfd::DEVICE),
             problems,
         }
+    }
+
+    /// Whether the bus has functions that could not be read: there may be a
+    /// card or another GPU among them.
+    pub fn has_unread_functions(&self) -> bool {
+        self.problems.iter().any(|problem| problem.path.starts_with(pci::DEVICES))
     }
 
     /// The cards that this machine's own processes may use.
@@ -189,10 +199,12 @@ impl Machine {
     }
 }
 
-fn state(driver: Option<&str>, in_kfd: bool) -> CardState {
-    match driver {
+fn state(function: &PciFunction, in_kfd: bool, kfd_unreadable: bool) -> CardState {
+    match function.driver.as_deref() {
+        None if function.driver_unreadable => CardState::Unknown,
         None => CardState::NoDriver,
         Some("amdgpu") if in_kfd => CardState::Ready,
+        Some("amdgpu") if kfd_unreadable => CardState::Unknown,
         Some("amdgpu") => CardState::NoCompute,
         Some(driver) if PASS_THROUGH.contains(&driver) => CardState::PassedThrough,
         Some(_) => CardState::OtherDriver,

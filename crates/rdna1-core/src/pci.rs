@@ -41,6 +41,9 @@ pub struct PciFunction {
     pub subsystem_device: Option<PciId>,
     /// The driver that is bound to it.
     pub driver: Option<String>,
+    /// Whether there is a sign of a driver that could not be read.
+    #[serde(skip)]
+    pub driver_unreadable: bool,
     /// For an SR-IOV virtual function, the physical function it belongs to.
     pub virtual_function_of: Option<PciAddress>,
     /// The name of its DRM render node: `renderD128`.
@@ -107,6 +110,7 @@ fn read_function(
     let Some(device) = read_id::<PciId>(dir, name, "device")? else { return Ok(None) };
     // What follows is worth knowing but decides nothing: absent if unreadable.
     let optional = |attribute: &str| dir.attribute(&format!("{name}/{attribute}")).ok().flatten();
+    let driver = dir.link_name(&format!("{name}/driver"));
     Ok(Some(PciFunction {
         address,
         device,
@@ -114,7 +118,8 @@ fn read_function(
         revision: optional("revision").and_then(|text| text.parse().ok()),
         subsystem_vendor: optional("subsystem_vendor").and_then(|text| text.parse().ok()),
         subsystem_device: optional("subsystem_device").and_then(|text| text.parse().ok()),
-        driver: dir.link_name(&format!("{name}/driver")),
+        driver_unreadable: driver.is_none() && dir.has(&format!("{name}/driver")),
+        driver,
         virtual_function_of: dir.link_name(&format!("{name}/physfn")).and_then(|text| text.parse().ok()),
         render_node: dir.names_in(&format!("{name}/drm")).into_iter().find(|node| node.starts_with("renderD")),
         vram_bytes: optional("mem_info_vram_total").and_then(|text| text.parse().ok()),

@@ -12,7 +12,7 @@ use crate::gfx::{self, GfxDecision, GfxSetting, Reach};
 use crate::ids::VarName;
 use crate::machine::Machine;
 use crate::policy::{Domain, Policy, Profile, Scope};
-use crate::selection::Selection;
+use crate::selection::Recorded;
 use crate::stack::Stacks;
 
 /// Everything that a resolution depends on.
@@ -26,8 +26,8 @@ pub struct Inputs<'a> {
     pub stacks: &'a Stacks,
     /// The administrator's configuration.
     pub config: &'a Config,
-    /// What was measured on this machine.
-    pub selection: Option<&'a Selection>,
+    /// What was measured on this machine, as far as it is for this resolution.
+    pub recorded: Option<&'a Recorded>,
     /// What a command line asks for; goes before the configuration.
     pub request: &'a Request,
     /// The environment that is there already.
@@ -169,13 +169,12 @@ pub struct Applied {
 /// Resolves; never fails: what is impossible is in `inactive`.
 pub fn resolve(inputs: Inputs<'_>) -> Resolution {
     let Inputs { policy, machine, config, request, .. } = inputs;
-    let selected = inputs.selection.filter(|selection| selection.is_for(machine));
     let (id, profile_source) = if let Some(id) = &request.profile {
         (id.as_str(), "command line".to_owned())
     } else if let Some(from) = &config.profile {
         (from.value.as_str(), from.file.clone())
-    } else if let Some(id) = selected.and_then(|selection| selection.profile.as_deref()) {
-        (id, crate::selection::FILE.to_owned())
+    } else if let Some((id, file)) = inputs.recorded.and_then(|r| Some((r.profile.as_deref()?, &r.file))) {
+        (id, file.clone())
     } else {
         (policy.default_profile().id.as_str(), "default".to_owned())
     };
@@ -184,7 +183,7 @@ pub fn resolve(inputs: Inputs<'_>) -> Resolution {
         (None, Some(from)) => (from.value, from.file.as_str()),
         (None, None) => (GfxSetting::Auto, "the policy"),
     };
-    let ours = machine.has_card().then(|| gfx::decide(policy, machine, inputs.stacks, inputs.selection, asked));
+    let ours = machine.has_card().then(|| gfx::decide(policy, machine, inputs.stacks, inputs.recorded, asked));
     let theirs = ours.as_ref().and_then(|_| inputs.user_override()).and_then(|(variable, value)| {
         // What is no version at all is reported as a hazard.
         Some(gfx::set_by_user(policy, value.parse().ok()?, variable))
@@ -207,7 +206,7 @@ pub fn resolve(inputs: Inputs<'_>) -> Resolution {
     let wanted = |name: &VarName| resolution.set.iter().any(|setting| &setting.name == name);
     resolution.unset = inputs.own().filter(|name| !wanted(name)).cloned().collect();
     resolution.hazards = inputs.hazards();
-    let advisories = advisory::active(policy, machine, inputs.stacks, &resolution);
+    let advisories = advisory::active(policy, machine, inputs.stacks, None, &resolution);
     resolution.advisories = advisories;
     resolution
 }

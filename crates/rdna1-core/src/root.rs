@@ -75,6 +75,22 @@ impl Root {
         String::from_utf8(bytes).map(Some).map_err(|_| fail("is not UTF-8 text".into()))
     }
 
+    /// Reads the beginning of a file, at most `max` bytes; `None` if there is none.
+    ///
+    /// # Errors
+    /// The file exists and cannot be read.
+    pub fn read_start(&self, path: &str, max: usize) -> Result<Option<Vec<u8>>, Problem> {
+        let fail = |error| Problem { path: path.to_owned(), problem: format!("cannot be read: {}", describe(error)) };
+        let file = match open(&self.join(path), OFlags::RDONLY) {
+            Ok(file) => file,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            Err(error) => return Err(fail(error)),
+        };
+        let mut bytes = read_bounded(&file, max).map_err(fail)?;
+        bytes.truncate(max);
+        Ok(Some(bytes))
+    }
+
     /// The names in a directory, sorted; empty if there is none.
     ///
     /// # Errors
@@ -186,6 +202,12 @@ impl Directory {
         let target = rustix::fs::readlinkat(&self.fd, name, Vec::new()).ok()?;
         let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
         Some(target.file_name()?.to_str()?.to_owned())
+    }
+
+    /// Whether something of that name is there, whatever it is; also if that
+    /// cannot be told.
+    pub fn has(&self, name: &str) -> bool {
+        !matches!(rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT | Errno::NOTDIR))
     }
 
     /// The names in a directory below this one; empty where it is missing or unreadable.

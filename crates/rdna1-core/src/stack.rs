@@ -34,6 +34,28 @@ pub struct Stack {
     pub path: String,
     /// Its ROCm version.
     pub rocm: Version,
+    /// Its PyTorch, where one has been looked for.
+    #[serde(skip)]
+    pub pytorch: Option<StackPytorch>,
+    /// The gfx targets that its rocBLAS has kernels for, where that has been looked for.
+    #[serde(skip)]
+    pub rocblas: Vec<GfxTarget>,
+}
+
+/// The PyTorch of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackPytorch {
+    /// `torch.__version__`: `2.6.0+rocm6.1`.
+    pub version: String,
+    /// The gfx targets of its device code; `None` where that could not be read.
+    pub code: Option<Vec<GfxTarget>>,
+}
+
+impl Stack {
+    /// One without a PyTorch.
+    pub fn new(kind: StackKind, path: String, rocm: Version) -> Self {
+        Self { kind, path, rocm, pytorch: None, rocblas: Vec::new() }
+    }
 }
 
 /// All that is known of ROCm on this machine.
@@ -56,7 +78,7 @@ impl Stacks {
             // /opt/rocm is a link to one of the versioned directories.
             let path = format!("/opt/{name}/.info/version");
             let rocm = root.read_text(&path).ok().flatten().and_then(|text| text.trim().parse().ok());
-            found.extend(rocm.map(|rocm| Stack { kind: StackKind::System, path, rocm }));
+            found.extend(rocm.map(|rocm| Stack::new(StackKind::System, path, rocm)));
         }
         for dir in
             ["/usr/lib64".to_owned(), "/usr/lib".to_owned(), format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH)]
@@ -65,7 +87,7 @@ impl Stacks {
                 // libamdhip64.so.6.4.43484: HIP's version begins with ROCm's.
                 let version = name.strip_prefix("libamdhip64.so.").filter(|version| version.contains('.'));
                 let Some(rocm) = version.and_then(|version| version.parse().ok()) else { continue };
-                found.push(Stack { kind: StackKind::Distribution, path: format!("{dir}/{name}"), rocm });
+                found.push(Stack::new(StackKind::Distribution, format!("{dir}/{name}"), rocm));
             }
         }
         // /opt/rocm and /opt/rocm-6.4.2 are often one installation.

@@ -142,7 +142,7 @@ const REFUSED: &[(&str, usize, &[&str])] = &[
     ),
     ("variables:\n  HSA_OVERRIDE_GFX_VERSION_1: 10.3.0\n", 2, &["follows from the gfx choice"]),
     ("profile: bypass\n", 1, &["single processes only", "rdna1-rocm-fix run --profile bypass -- COMMAND"]),
-    ("profile: gem\n", 1, &["there is no profile `gem`; allowed are gemm, gemm-naive, implicit-gemm, stock"]),
+    ("profile: gem\n", 1, &["there is no profile `gem`; allowed are gemm, gemm-naive, stock, implicit-gemm"]),
     ("gfx: 11.0.0\n", 1, &["there is no gfx choice `11.0.0`; allowed are auto, native, 10.1.0, 10.3.0"]),
     ("gfx: 10.3\n", 1, &["gfx", "floating point", "in quotes"]),
     ("gfx: gfx1030\n", 1, &["`gfx1030` is not a gfx version such as 10.3.0, nor `native`, nor `auto`"]),

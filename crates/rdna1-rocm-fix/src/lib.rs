@@ -7,8 +7,9 @@
 pub mod boot;
 pub mod cli;
 pub mod commands;
-pub mod context;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod state;
 mod text;
+
+pub use rdna1_launch::context;

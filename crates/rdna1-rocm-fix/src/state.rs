@@ -11,12 +11,8 @@ use anyhow::Context as _;
 use rdna1_core::render::{Format, Guard, render};
 use rdna1_core::resolve::{Applied, Resolution};
 use rdna1_core::root::Root;
-
-/// The directory; it lies in memory and is gone at every boot.
-pub const DIR: &str = "/run/rdna1-rocm-fix";
-
-/// What was set, as JSON.
-const APPLIED: &str = "applied.json";
+pub use rdna1_launch::applied::DIR;
+use rdna1_launch::applied::FILE as APPLIED;
 
 /// The files for readers, and the syntax of each.
 const FILES: [(&str, Format); 4] = [
@@ -26,12 +22,6 @@ const FILES: [(&str, Format); 4] = [
     // For `EnvironmentFile=-/run/rdna1-rocm-fix/env` in a unit.
     ("env", Format::Systemd),
 ];
-
-/// What was set machine-wide; nothing if it cannot be told.
-pub fn read(root: &Root) -> Applied {
-    let text = root.read_text(&format!("{DIR}/{APPLIED}")).ok().flatten().unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or_default()
-}
 
 /// Whether the files below `/run` are those of this resolution.
 pub fn is_current(root: &Root, resolution: &Resolution) -> bool {

@@ -8,6 +8,8 @@ use rdna1_core::policy::Policy;
 use rdna1_core::root::Problem;
 use serde::Serialize;
 
+use crate::fingerprint::Fingerprint;
+
 /// Where a stack comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -64,6 +66,8 @@ pub struct Stack {
     pub kind: StackKind,
     /// Its directory, as seen from inside the root.
     pub path: String,
+    /// Where its libraries lie.
+    pub libraries: Vec<String>,
     /// ROCm's version.
     pub rocm: Option<Version>,
     /// Its PyTorch.
@@ -104,6 +108,20 @@ impl Stack {
             None if self.rocblas.is_empty() => None,
             None => Some(self.rocblas.iter().filter_map(|name| name.parse().ok()).collect()),
         }
+    }
+
+    /// The fingerprint of all that computes in a process which uses this stack:
+    /// where it does not bring MIOpen and rocBLAS itself, the machine's belong to it.
+    pub fn process_fingerprint(&self, machine: &Survey) -> String {
+        if self.miopen.is_some() && !self.rocblas.is_empty() {
+            return self.fingerprint.clone();
+        }
+        let mut sum = Fingerprint::new();
+        sum.fact("own", &self.fingerprint);
+        for stack in machine.stacks.iter().filter(|stack| stack.kind != StackKind::Python) {
+            sum.fact("machine", &stack.fingerprint);
+        }
+        sum.finish()
     }
 
     /// What it is to a card.

@@ -47,9 +47,37 @@ impl Survey {
         survey
     }
 
+    /// The machine's own ROCm alone: `/opt`, the distribution's, Nix's.
+    pub fn of_rocm(root: &Root) -> Self {
+        Self { stacks: system::find(Place(root)), problems: Vec::new() }
+    }
+
     /// As [`Self::of_machine`], of the system's own Python alone.
     pub fn of_system(root: &Root) -> Self {
         Self::of_machine(root, &Variables::new(), None)
+    }
+
+    /// What is in a directory that somebody names: a prefix such as `/opt/rocm`,
+    /// a Python environment, its modules, or the libraries themselves.
+    pub fn at(root: &Root, dir: &str) -> Self {
+        let place = Place(root);
+        let mut survey = Self::default();
+        let mut seen = BTreeSet::new();
+        let Some(real) = place.real(dir) else { return survey };
+        for modules in std::iter::once(real.clone()).chain(site(place, &real, None)) {
+            survey.add(place, &modules, &mut seen);
+        }
+        survey.stacks.extend(system::at(place, &real));
+        // From within: torch's own directory, or its libraries.
+        for inner in ["/torch", "/torch/lib"] {
+            if let Some(modules) =
+                real.strip_suffix(inner).filter(|_| survey.stacks.iter().all(|s| s.pytorch.is_none()))
+            {
+                survey.stacks.clear();
+                survey.add(place, modules, &mut seen);
+            }
+        }
+        survey
     }
 
     fn add(&mut self, place: Place<'_>, modules: &str, seen: &mut BTreeSet<String>) {

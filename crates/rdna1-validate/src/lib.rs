@@ -1,34 +1,78 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Checks what a ROCm stack does on an RDNA1 card. One module per subcommand.
+//! Proves on the user's own machine what a ROCm stack does on an RDNA1 card.
+//!
+//! Without a subcommand it runs the conv suite ([`suite`]). Who wants to run
+//! cases from elsewhere calls [`session::run`] with a selection of
+//! [`cases`] and [`session::Options`] (interpreter, profile, gfx choice, device,
+//! time limit) and gets a [`report::Report`].
+//!
+//! ```text
+//! cases ──> session ──> worker (one Python process, kept) ──> judge ──> report ──> page, JSON, JUnit
+//!              └──────> references (CPU processes, float64)
+//! ```
 
+pub mod cases;
+pub mod compare;
+pub mod diagnosis;
+pub mod environment;
+pub mod interpreter;
 pub mod isa;
+pub mod judge;
+pub mod junit;
+pub mod page;
 pub mod plan;
+pub mod private;
+pub mod progress;
+pub mod prometheus;
+pub mod references;
+pub mod report;
+pub mod select;
+pub mod session;
+pub mod solvers;
+pub mod suite;
+pub mod worker;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::{Parser, Subcommand};
+use rdna1_core::root::Root;
 
 /// Exit status where something kept the program from working.
 pub const FAILED: u8 = 3;
 
-/// Checks what a ROCm stack does on an RDNA1 card.
+/// Proves that convolution is right on this machine, or says what is broken.
+///
+/// Without a subcommand it runs the suite: controls, convolutions of every kind
+/// and models, each compared with the CPU's float64. Exit status 0 if everything
+/// passed, 1 if something failed, crashed or hung, 2 for wrong usage, 3 if it
+/// could not run, 4 if nothing was selected.
 #[derive(Debug, Parser)]
-#[command(name = "rdna1-validate", version)]
+#[command(name = "rdna1-validate", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What to do.
+    /// Work on the machine whose files lie below DIR.
+    #[arg(long, global = true, env = "RDNA1_ROOT", value_name = "DIR", default_value = "/", hide_env_values = true)]
+    pub root: std::path::PathBuf,
+    /// Options of the suite.
+    #[command(flatten)]
+    pub suite: suite::Args,
+    /// What else to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Compare the reports of many machines: what passed where, and what got worse.
+    Compare(compare::Args),
     /// Check device code without a GPU: instructions that a card lacks, hardware bugs that the code does not avoid.
     Isa(isa::Args),
     /// Tell without a GPU what MIOpen would do: solver, workspace, what would fail and why.
     Plan(plan::Args),
+    /// Measure which gfx choice and profile serve this card and PyTorch best, and record the best.
+    Select(select::Args),
 }
 
 /// What a subcommand has to say.
@@ -45,8 +89,11 @@ pub struct Outcome {
 /// Runs a command line.
 pub fn main(cli: &Cli) -> ExitCode {
     let result = match &cli.command {
-        Command::Isa(args) => isa::run(args),
-        Command::Plan(args) => plan::run(args),
+        None => suite::run(Root::new(&cli.root), &cli.suite),
+        Some(Command::Isa(args)) => isa::run(args),
+        Some(Command::Plan(args)) => plan::run(args),
+        Some(Command::Compare(args)) => compare::run(args),
+        Some(Command::Select(args)) => select::run(Root::new(&cli.root), args),
     };
     match result {
         Ok(outcome) => {

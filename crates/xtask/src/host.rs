@@ -32,6 +32,8 @@ pub const PACKAGES: &[&str] = &[
     "podman",
     "python3-dotenv",
     "python3-jsonschema",
+    "python3-prometheus-client",
+    "python3-torch",
     "python3-venv",
     "rpm",
     "rpm2cpio",

@@ -397,6 +397,12 @@ pub enum Condition {
     GfxUnverified,
     /// The gfx choice makes ROCm run code built for another chip.
     ForeignCode,
+    /// Atomic operations of a card do not reach the processor.
+    NoPcieAtomics,
+    /// The current user may not open the card's devices.
+    NoDevicePermission,
+    /// Some rocBLAS on this machine has no kernels for a card's own target.
+    RocblasLacksCard,
 }
 
 /// When an advisory applies: all of the given parts must hold. A part about
@@ -420,6 +426,34 @@ pub struct Predicate {
     /// Some ROCm on this machine is older than this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rocm_below: Option<Version>,
+    /// That ROCm came with a PyTorch of at least this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub torch_at_least: Option<Version>,
+    /// That ROCm came with a PyTorch older than this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub torch_below: Option<Version>,
+    /// That ROCm came in a wheel whose version is tagged with it (`+rocm6.1`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tagged_wheel: bool,
+    /// What the device code of its PyTorch is to the cards.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pytorch: Vec<PytorchFit>,
+    /// The C library is at least this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glibc_at_least: Option<Version>,
+    /// The compute firmware (MEC) of a card is older than this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mec_firmware_below: Option<u32>,
+    /// The kernel was given one of these parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel_parameter: Vec<String>,
+    /// The kernel was not given all of these parameters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel_parameter_missing: Vec<String>,
+    /// One of these variables is set to a value that does harm, in the
+    /// environment or in a file that processes get theirs from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stray_variable: Vec<VarName>,
     /// The profile in force is one of these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub profile: Vec<String>,

@@ -215,6 +215,11 @@ impl Policy {
             for (j, profile) in advisory.when.profile.iter().enumerate() {
                 f.known(&path.key("when").key("profile").item(j), "profile", profile, &profiles);
             }
+            for (j, name) in advisory.when.stray_variable.iter().enumerate() {
+                let path = path.key("when").key("stray_variable").item(j);
+                let described = self.variable(name.as_str()).is_some();
+                f.require(described, &path, "it is not described under `variables`");
+            }
             for (text, key) in [(&advisory.title, "title"), (&advisory.happens, "happens"), (&advisory.remedy, "do")] {
                 f.require(!text.trim().is_empty(), &path.key(key), "must not be empty");
             }

@@ -58,5 +58,6 @@ fn describe(state: CardState) -> &'static str {
         CardState::NoDriver => "no driver bound",
         CardState::PassedThrough => "held for a virtual machine",
         CardState::OtherDriver => "bound to another driver",
+        CardState::Unknown => "in a state that cannot be read",
     }
 }

@@ -8,16 +8,14 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use rdna1_core::gfx::{GfxSetting, Reach};
-use rdna1_core::policy::Engine;
 use rdna1_core::resolve::{Inactive, Resolution};
-use rdna1_core::stack::Stacks;
-use rdna1_stack::Stack;
-use rdna1_stack::command::{Answer, interpreter};
+use rdna1_launch::bypass;
+use rdna1_launch::given::Given;
+use rdna1_launch::target::Target;
 
-use super::survey::{describe, resolution_stacks};
-use super::{Outcome, bypass};
+use super::Outcome;
 use crate::cli::Choice;
-use crate::context::{Context, Environment, current_environment};
+use crate::context::{Context, current_environment};
 
 /// Why a command was not run, with the exit status that env(1) and timeout(1) use for it.
 #[derive(Debug)]
@@ -46,62 +44,15 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What the command was found to use.
-struct Target {
-    answer: Answer,
-    /// What its interpreter will import.
-    stack: Option<Stack>,
-}
-
-impl Target {
-    fn find(context: &Context, line: &[OsString], environment: &Environment) -> Self {
-        let line: Vec<String> = line.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        // Without a directory there are no relative paths to resolve.
-        let cwd = std::env::current_dir().ok().and_then(|dir| dir.into_os_string().into_string().ok());
-        let answer = interpreter(&context.root, &line, environment, cwd.as_deref().unwrap_or("/"));
-        // What is wrong with a PyTorch is for status to say; here it only has no code.
-        let stack = answer.interpreter.as_ref();
-        let stack = stack.and_then(|found| found.environment.stack(&context.root, &mut Vec::new()));
-        Self { answer, stack }
-    }
-
-    /// What the gfx choice rests on, for this process.
-    fn stacks(&self, machine_wide: &Stacks) -> Stacks {
-        self.stack.as_ref().map_or_else(|| machine_wide.clone(), |stack| resolution_stacks(stack, machine_wide))
-    }
-
-    fn explanation(&self) -> String {
-        let mut out: String = self.answer.steps.iter().map(|step| format!("{step}\n")).collect();
-        match (&self.answer.interpreter, &self.stack) {
-            (None, _) => out += "no Python that could be told before it starts: as for the whole machine\n",
-            (Some(found), None) => out += &format!("{} has no PyTorch\n", found.path),
-            (Some(found), Some(stack)) => out += &format!("{} uses {}\n", found.path, describe(stack)),
-        }
-        out
-    }
-}
-
 /// Replaces this process; returns only if that fails.
-pub(super) fn run(mut context: Context, choice: &Choice, explain: bool, line: &[OsString]) -> anyhow::Result<Outcome> {
+pub(super) fn run(context: &Context, choice: &Choice, explain: bool, line: &[OsString]) -> anyhow::Result<Outcome> {
     let environment = current_environment();
     // Without a card the command runs as it is.
     let asks = context.machine.has_card() || explain;
-    let target = asks.then(|| Target::find(&context, line, &environment));
-    if let Some(target) = &target {
-        context.stacks = target.stacks(&context.stacks);
-    }
-    let resolution = context.resolve(&choice.request(true), &environment);
-    if let Some(Inactive::Refused { problem }) = &resolution.inactive {
-        return Err(Failure::Refused(problem.clone()).into());
-    }
-    let hooked = context.policy.profile(&resolution.profile).is_some_and(|p| p.engine == Engine::PythonHook);
-    let hook = match &target {
-        Some(target) if hooked && resolution.inactive.is_none() => {
-            Some(bypass::hook(&context.root, &target.answer, &environment).map_err(Failure::Refused)?)
-        }
-        _ => None,
-    };
-    let mut remarks = String::new();
+    let target = asks.then(|| Target::find(context, line, &environment));
+    let Given { resolution, hook, remark } =
+        Given::decide(context, &choice.request(true), target.as_ref(), &environment).map_err(Failure::Refused)?;
+    let mut remarks = remark.unwrap_or_default();
     if explain {
         remarks += &target.as_ref().map(Target::explanation).unwrap_or_default();
         remarks += &explanation(&resolution);

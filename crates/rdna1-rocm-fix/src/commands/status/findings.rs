@@ -3,12 +3,14 @@
 
 use rdna1_core::advisory::Certainty;
 use rdna1_core::machine::CardState;
-use rdna1_core::policy::Severity;
+use rdna1_core::policy::{Policy, Severity};
 use rdna1_core::resolve::{Inactive, Resolution};
 use rdna1_core::root::{DeviceNode, Problem};
 use serde::Serialize;
 
 use super::channels::{Channel, ChannelState};
+use rdna1_launch::recorded::Standing;
+
 use crate::context::Context;
 
 /// How bad a finding is.
@@ -60,7 +62,7 @@ pub(super) fn collect(context: &Context, resolution: &Resolution, channels: &[Ch
         delivery(context, resolution, channels, &mut findings);
     }
     hazards(resolution, &mut findings);
-    advisories(resolution, &mut findings);
+    advisories(&context.policy, resolution, &mut findings);
     oddities(context, &mut findings);
     findings.sort_by_key(|finding| finding.level);
     findings
@@ -168,8 +170,14 @@ fn hazards(resolution: &Resolution, findings: &mut Vec<Finding>) {
     }
 }
 
-fn advisories(resolution: &Resolution, findings: &mut Vec<Finding>) {
+fn advisories(policy: &Policy, resolution: &Resolution, findings: &mut Vec<Finding>) {
     for advisory in &resolution.advisories {
+        // What a finding of its own says more exactly: which device, which file and line.
+        let of_a_file =
+            policy.advisories.iter().any(|known| known.id == advisory.id && !known.when.stray_variable.is_empty());
+        if of_a_file || advisory.id == "device-permission" {
+            continue;
+        }
         let (level, what) = match (advisory.severity, advisory.certainty) {
             (Severity::Error, Certainty::Applies) => (Level::Error, advisory.title.clone()),
             (Severity::Info, _) => (Level::Note, advisory.title.clone()),
@@ -180,6 +188,30 @@ fn advisories(resolution: &Resolution, findings: &mut Vec<Finding>) {
         finding.happens = Some(advisory.happens.clone());
         finding.background = advisory.certainty == Certainty::MayApply || level == Level::Note;
         findings.push(finding);
+    }
+}
+
+/// What was measured and does not count any more, or does not reach the whole machine.
+pub(super) fn recorded(standings: &[Standing], problem: Option<String>, findings: &mut Vec<Finding>) {
+    if let Some(problem) = problem {
+        let remedy = "correct or delete it: until then `rdna1-rocm-fix run` refuses to start programs";
+        findings.push(Finding::new(Level::Error, "unusable-selection", problem, remedy));
+    }
+    for standing in standings {
+        let of = format!("what was measured with {} on {}", standing.pytorch, standing.date);
+        if !standing.stale.is_empty() {
+            let what = format!("{of} is out of date: {}", standing.stale.join("; "));
+            findings.push(Finding::new(
+                Level::Warning,
+                "stale-selection",
+                what,
+                "measure again: rdna1-validate select",
+            ));
+        } else if standing.machine_wide && standing.machine.is_none() {
+            let what = format!("{of} left no profile for the whole machine: only {} passed", standing.process.profile);
+            let remedy = "start programs with: rdna1-rocm-fix run -- COMMAND";
+            findings.push(Finding::new(Level::Warning, "process-profile-only", what, remedy));
+        }
     }
 }
 

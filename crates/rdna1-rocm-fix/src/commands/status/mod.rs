@@ -11,10 +11,12 @@ use rdna1_core::guidance::{Advice, advise};
 use rdna1_core::machine::Machine;
 use rdna1_core::resolve::Resolution;
 use rdna1_core::stack::Stacks;
+use rdna1_core::surroundings::Surroundings;
+use rdna1_launch::recorded::{self, Standing};
+use rdna1_launch::survey::{self, Judged};
 use rdna1_stack::Survey;
 use serde::Serialize;
 
-use super::survey::{self, Judged};
 use super::{NO, Outcome, json_document};
 use crate::context::{Context, Environment, current_environment};
 pub use channels::{Channel, ChannelState};
@@ -37,6 +39,8 @@ pub struct Document<'a> {
     /// ROCm and PyTorch as found by their files: the machine's, and those of the
     /// Python environments in use. The resolution does not rest on them; `run`'s does.
     survey: Vec<Judged>,
+    /// What was measured here, and whether it still counts.
+    recorded: Vec<Standing>,
     /// The environment for this process, with reasons.
     resolution: Resolution,
     /// How the environment reaches processes.
@@ -59,20 +63,30 @@ pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Ou
     let found = Survey::of_machine(&context.root, &variables, cwd.as_deref());
     let mut resolution = context.resolve(&Default::default(), &current_environment());
     // The resolution rests on what the whole machine has; advice also on what
-    // the Python environments bring.
+    // the Python environments bring, and on what lies in the libraries.
     let mut stacks = context.stacks.clone();
-    let python = found.stacks.iter().filter(|stack| stack.kind == rdna1_stack::StackKind::Python);
-    stacks.found.extend(python.filter_map(|stack| Some(survey::core_stack(stack, stack.rocm.clone()?))));
-    resolution.advisories = advisory::active(&context.policy, &context.machine, &stacks, &resolution);
-    let advisories = advisory::judge_all(&context.policy, &context.machine, &stacks, &resolution);
+    stacks.found.extend(found.stacks.iter().filter_map(|stack| Some(survey::core_stack(stack, stack.rocm.clone()?))));
+    let mut surroundings = Surroundings::default();
+    let mut strays = Vec::new();
+    if !context.machine.cards.is_empty() {
+        surroundings = Surroundings::read(&context.root, &context.machine);
+        surroundings.stray.extend(resolution.hazards.iter().map(|hazard| hazard.name.clone()));
+        strays = stray::look(context, &variables, cwd.as_deref(), &mut surroundings);
+    }
+    let policy = &context.policy;
+    let known = Some(&surroundings);
+    resolution.advisories = advisory::active(policy, &context.machine, &stacks, known, &resolution);
+    let advisories = advisory::judge_all(policy, &context.machine, &stacks, &surroundings, &resolution);
     let channels = channels::look(context);
     let mut findings = findings::collect(context, &resolution, &channels);
     if has_card {
         findings::unreadable_stacks(&found.problems, &mut findings);
-        stray::look(context, &variables, cwd.as_deref(), &mut findings);
-        findings.sort_by_key(|finding| finding.level);
+        findings.extend(strays.into_iter().map(stray::Stray::finding));
     }
-    let survey = survey::judge(context, found.stacks);
+    let (recorded, problem) = recorded::standings(context, &variables, &found.stacks);
+    findings::recorded(&recorded, problem, &mut findings);
+    findings.sort_by_key(|finding| finding.level);
+    let survey = survey::judge(context, &variables, found.stacks);
     let (fit, path) = survey::best(&survey);
     let guidance = advise(&context.policy, &context.machine, fit, path);
     let ok = findings.iter().all(|finding| finding.level != Level::Error);
@@ -83,6 +97,7 @@ pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Ou
         machine: &context.machine,
         stacks: &context.stacks,
         survey,
+        recorded,
         resolution,
         channels,
         findings,

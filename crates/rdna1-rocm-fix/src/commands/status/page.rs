@@ -3,11 +3,12 @@
 
 use rdna1_core::gfx::Reach;
 use rdna1_core::resolve::Inactive;
+use rdna1_launch::survey;
 use rdna1_stack::Fit;
 
 use super::channels::ChannelState;
 use super::{Document, Finding, Level};
-use crate::commands::{detect, survey};
+use crate::commands::detect;
 use crate::context::Context;
 use crate::text::{BAD, DIM, GOOD, NOTE, TITLE, WARN, styled, wrapped};
 
@@ -16,6 +17,7 @@ pub(super) fn render(context: &Context, document: &Document<'_>, all: bool) -> S
     let mut out = format!("{}\n\n", verdict(document));
     machine(context, document, &mut out);
     stacks(document, &mut out);
+    measured(document, &mut out);
     environment(document, &mut out);
     if document.machine.has_card() {
         channels(document, &mut out);
@@ -46,6 +48,23 @@ fn stacks(document: &Document<'_>, out: &mut String) {
         };
         let choice = judged.gfx.map(|gfx| format!("; run chooses gfx {gfx}")).unwrap_or_default();
         *out += &format!("    {}{choice}\n", styled(style, fit));
+    }
+}
+
+fn measured(document: &Document<'_>, out: &mut String) {
+    if document.recorded.is_empty() {
+        return;
+    }
+    *out += &format!("\n{}\n", styled(TITLE, "Measured on this machine"));
+    for standing in &document.recorded {
+        let (style, state) = if standing.stale.is_empty() { (GOOD, "counts") } else { (WARN, "out of date") };
+        *out += &format!("{}\n", wrapped(2, &format!("{} in {}", standing.pytorch, standing.path)));
+        let process = format!("run: gfx {}, profile {}", standing.process.gfx, standing.process.profile);
+        let machine = match &standing.machine {
+            Some(machine) if standing.machine_wide => format!("; machine: {}, {}", machine.gfx, machine.profile),
+            _ => String::new(),
+        };
+        *out += &format!("    {} {}{machine} ({})\n", standing.date, process, styled(style, state));
     }
 }
 

@@ -6,7 +6,8 @@
 //! Lines are read, not run: a value that a shell would compute is not seen. The
 //! files of other users are not looked at.
 
-use rdna1_core::resolve::hazard;
+use rdna1_core::resolve::{EnvironmentHazard, hazard};
+use rdna1_core::surroundings::Surroundings;
 
 use super::findings::{Finding, Level};
 use crate::context::{Context, Environment};
@@ -52,20 +53,49 @@ const CONTAINERS: [&str; 8] = [
     ".env",
 ];
 
-pub(super) fn look(context: &Context, variables: &Environment, cwd: Option<&str>, findings: &mut Vec<Finding>) {
+/// A harmful setting in a file.
+pub(super) struct Stray {
+    /// `PATH:LINE`.
+    place: String,
+    found: EnvironmentHazard,
+}
+
+/// What the files set that does harm. Also notes it, and whether there are files
+/// that could not be read, for the advisories.
+pub(super) fn look(
+    context: &Context,
+    variables: &Environment,
+    cwd: Option<&str>,
+    surroundings: &mut Surroundings,
+) -> Vec<Stray> {
+    let mut strays = Vec::new();
     for path in files(context, variables, cwd) {
-        // What cannot be read is no business of this program.
-        let Ok(Some(text)) = context.root.read_text(&path) else { continue };
+        let text = match context.root.read_text(&path) {
+            Ok(Some(text)) => text,
+            Ok(None) => continue,
+            Err(_) => {
+                surroundings.unread_files = true;
+                continue;
+            }
+        };
         for (number, line) in text.lines().enumerate() {
             for (name, value) in settings(line) {
                 let Some(found) = hazard(&context.policy, &name, &value) else { continue };
-                let what = format!("{path}:{} sets {name}={value}", number + 1);
-                let remedy = format!("{} (in that file)", found.remedy);
-                let mut finding = Finding::new(Level::Warning, "stray-variable", what, remedy);
-                finding.happens = Some(found.happens);
-                findings.push(finding);
+                surroundings.stray.insert(name);
+                strays.push(Stray { place: format!("{path}:{}", number + 1), found });
             }
         }
+    }
+    strays
+}
+
+impl Stray {
+    pub(super) fn finding(self) -> Finding {
+        let what = format!("{} sets {}={}", self.place, self.found.name, self.found.value);
+        let remedy = format!("{} (in that file)", self.found.remedy);
+        let mut finding = Finding::new(Level::Warning, "stray-variable", what, remedy);
+        finding.happens = Some(self.found.happens);
+        finding
     }
 }
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which part of the stack is broken: the controls, from the bottom up.
+
+use std::collections::BTreeMap;
+
+use crate::report::{CaseResult, Diagnosis, Layer, Verdict};
+
+/// How the cases of a layer came out.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+}
+
+/// Concludes from the verdicts. A layer that fails explains the failures of
+/// those that rest on it; one that passes clears itself.
+pub fn diagnose(cases: &[CaseResult], device: &str) -> Diagnosis {
+    let mut layers: BTreeMap<Layer, Tally> = BTreeMap::new();
+    for case in cases {
+        let tally = layers.entry(case.layer).or_default();
+        tally.passed += usize::from(case.verdict == Verdict::Pass);
+        tally.failed += usize::from(case.verdict.is_failure());
+    }
+    let tally = |layer: Layer| layers.get(&layer).copied().unwrap_or_default();
+    let broken = layers.iter().find(|(_, tally)| tally.failed > 0).map(|(layer, _)| *layer);
+    let mut reasons: Vec<String> = layers
+        .iter()
+        .map(|(layer, tally)| format!("{}: {} passed, {} failed", layer.name(), tally.passed, tally.failed))
+        .collect();
+    let ran = layers.values().any(|tally| tally.passed + tally.failed > 0);
+    let summary = match broken {
+        None if !ran => "nothing was computed".to_owned(),
+        None if device == "cpu" => "everything is right on the CPU; this says nothing about the card".to_owned(),
+        None => "everything that was computed is right".to_owned(),
+        Some(Layer::Hip) => "the driver, HIP or PyTorch's device code is broken: not even arithmetic works".to_owned(),
+        Some(Layer::Rocblas) => "rocBLAS is broken: plain arithmetic works, matrix products do not".to_owned(),
+        Some(Layer::Native) => {
+            "convolution is broken without MIOpen as well: PyTorch's own kernels, or rocBLAS in some shapes".to_owned()
+        }
+        Some(Layer::MiopenBatchNorm) if tally(Layer::Convolution).failed == 0 => {
+            "batch normalisation in training is broken; convolution is right".to_owned()
+        }
+        Some(Layer::MiopenBatchNorm | Layer::Convolution) if tally(Layer::Native).passed > 0 && device != "cpu" => {
+            "MIOpen is broken: plain convolutions are right without it".to_owned()
+        }
+        Some(Layer::MiopenBatchNorm | Layer::Convolution) => "convolution is broken".to_owned(),
+        Some(Layer::Model) => "single computations are right, whole models are not".to_owned(),
+    };
+    if broken.is_some_and(|layer| layer >= Layer::MiopenBatchNorm) && device != "cpu" {
+        reasons.extend(kinds(cases));
+        if tally(Layer::Native).failed == 0 && tally(Layer::Native).passed > 0 {
+            reasons.push("profile bypass avoids MIOpen: rdna1-validate --profile bypass shows whether it helps".into());
+        }
+    }
+    Diagnosis { broken, summary, reasons }
+}
+
+/// For which kinds of convolution it does not work, and in which direction.
+fn kinds(cases: &[CaseResult]) -> Vec<String> {
+    let mut families: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut directions: BTreeMap<String, usize> = BTreeMap::new();
+    for case in cases.iter().filter(|case| case.layer == Layer::Convolution) {
+        let entry = families.entry(&case.family).or_default();
+        entry.1 += 1;
+        if case.verdict.is_failure() {
+            entry.0 += 1;
+            let lost = case.phase.iter().filter(|_| case.verdict.lost_the_worker()).cloned();
+            let wrong = case.checks.iter().filter(|check| !check.passed).map(|check| check.quantity.clone());
+            for direction in lost.chain(wrong) {
+                *directions.entry(direction).or_default() += 1;
+            }
+        }
+    }
+    let failed = families.iter().filter(|(_, (failed, _))| *failed > 0);
+    let mut lines: Vec<String> =
+        failed.map(|(family, (failed, all))| format!("{family}: {failed} of {all} fail")).collect();
+    lines.extend(directions.iter().map(|(direction, count)| format!("{direction} fails in {count} cases")));
+    lines
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The float64 references, computed on the CPU by processes of their own while
+//! the device works. Equal computations share one.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::cases::{Case, Work};
+use crate::worker::protocol::{Question, Referenced};
+use crate::worker::{Exchange, Reply, Spec, Supervised};
+
+/// References that may lie ready and unused, so that they do not fill the disk.
+const AHEAD: usize = 32;
+
+/// What became of a reference.
+#[derive(Debug, Clone)]
+pub enum Reference {
+    /// It is in this file.
+    Ready(PathBuf),
+    /// There is none: the machine's PyTorch does not do this, and why.
+    Unsupported(String),
+    /// There is none, and there should be.
+    Failed(String),
+}
+
+/// References for a list of cases.
+#[derive(Debug)]
+pub struct References {
+    shelf: Arc<Shelf>,
+    /// Of each case, its place in the list of references.
+    places: Vec<Option<usize>>,
+    /// How many cases still need each.
+    users: Vec<usize>,
+    threads: Vec<JoinHandle<u32>>,
+}
+
+#[derive(Debug)]
+struct Shelf {
+    state: Mutex<State>,
+    changed: Condvar,
+    next: AtomicUsize,
+    works: Vec<Work>,
+    dir: PathBuf,
+    interrupted: Arc<AtomicBool>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    done: HashMap<usize, Reference>,
+    /// The furthest reference that somebody has asked for.
+    wanted: usize,
+    stopped: bool,
+    /// Seconds in PyTorch.
+    seconds: f64,
+}
+
+impl Shelf {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        // Wakes up by itself, because the user's interruption changes no state here.
+        let waited = self.changed.wait_timeout(state, Duration::from_millis(50));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn is_stopped(&self, state: &State) -> bool {
+        state.stopped || self.interrupted.load(Ordering::Relaxed)
+    }
+}
+
+/// CPU processes and threads for references.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// Processes.
+    pub processes: usize,
+    /// Threads of each.
+    pub threads: usize,
+}
+
+impl References {
+    /// Starts to compute, in the order of the cases.
+    pub fn start(
+        cases: &[Case],
+        spec: &Spec,
+        dir: &Path,
+        effort: Effort,
+        limit: Duration,
+        interrupted: &Arc<AtomicBool>,
+    ) -> Self {
+        let mut known: HashMap<String, usize> = HashMap::new();
+        let mut works = Vec::new();
+        let mut users = Vec::new();
+        let places = cases.iter().map(|case| {
+            let work = case.work.reference()?;
+            // Serialised, it is the computation and nothing else.
+            let key = serde_json::to_string(&work).unwrap_or_default();
+            let place = *known.entry(key).or_insert_with(|| {
+                works.push(work);
+                users.push(0);
+                works.len() - 1
+            });
+            users[place] += 1;
+            Some(place)
+        });
+        let places: Vec<Option<usize>> = places.collect();
+        let processes = effort.processes.min(works.len());
+        let shelf = Arc::new(Shelf {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            next: AtomicUsize::new(0),
+            works,
+            dir: dir.to_owned(),
+            interrupted: Arc::clone(interrupted),
+        });
+        let thread = || {
+            let (shelf, spec) = (Arc::clone(&shelf), spec.clone());
+            std::thread::spawn(move || compute(&shelf, spec, effort.threads, limit))
+        };
+        let threads = (0..processes).map(|_| thread()).collect();
+        Self { shelf, places, users, threads }
+    }
+
+    /// The reference of a case, and how long it had to be waited for; `None`
+    /// where the case needs none, or the user has interrupted.
+    pub fn take(&self, case: usize) -> (Option<Reference>, Duration) {
+        let Some(place) = self.places[case] else { return (None, Duration::ZERO) };
+        let begin = Instant::now();
+        let mut state = self.shelf.state();
+        state.wanted = state.wanted.max(place);
+        self.shelf.changed.notify_all();
+        loop {
+            if let Some(done) = state.done.get(&place) {
+                return (Some(done.clone()), begin.elapsed());
+            }
+            if self.shelf.is_stopped(&state) {
+                return (None, begin.elapsed());
+            }
+            state = self.shelf.wait(state);
+        }
+    }
+
+    /// A case is done with its reference; the last one removes the file.
+    pub fn release(&mut self, case: usize) {
+        let Some(place) = self.places[case] else { return };
+        self.users[place] -= 1;
+        if self.users[place] == 0
+            && let Some(Reference::Ready(file)) = self.shelf.state().done.get(&place)
+        {
+            // The directory goes as a whole at the end.
+            let _ = std::fs::remove_file(file);
+        }
+    }
+
+    /// Stops computing; returns the seconds in PyTorch and the processes started.
+    pub fn stop(self) -> (f64, u32) {
+        self.shelf.state().stopped = true;
+        self.shelf.changed.notify_all();
+        let starts = self.threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
+        (self.shelf.state().seconds, starts)
+    }
+}
+
+/// One process: takes the next reference until there is none left.
+fn compute(shelf: &Shelf, spec: Spec, threads: usize, limit: Duration) -> u32 {
+    let mut worker = Supervised::new(spec, Arc::clone(&shelf.interrupted));
+    loop {
+        let place = shelf.next.fetch_add(1, Ordering::Relaxed);
+        let Some(work) = shelf.works.get(place) else { break };
+        let mut state = shelf.state();
+        while place > state.wanted + AHEAD && !shelf.is_stopped(&state) {
+            state = shelf.wait(state);
+        }
+        if shelf.is_stopped(&state) {
+            break;
+        }
+        drop(state);
+        let file = shelf.dir.join(format!("reference-{place}.pt"));
+        let (reference, seconds) = one(&mut worker, work, &file, threads, limit);
+        let mut state = shelf.state();
+        state.seconds += seconds;
+        state.done.insert(place, reference);
+        shelf.changed.notify_all();
+    }
+    worker.close();
+    worker.starts
+}
+
+fn one(worker: &mut Supervised, work: &Work, file: &Path, threads: usize, limit: Duration) -> (Reference, f64) {
+    if !worker.is_running() {
+        let start = Question::Start { threads, torchvision: false, variables: Vec::new() };
+        let started = worker.ask(&start, limit);
+        if !matches!(started.outcome, Ok(Reply::Answer(_))) {
+            return (failed(&started), started.seconds);
+        }
+    }
+    let name = file.to_string_lossy();
+    let exchange = worker.ask(&Question::Reference { work, file: &name }, limit);
+    let answer = match &exchange.outcome {
+        Ok(Reply::Answer(answer)) => serde_json::from_value::<Referenced>(answer.clone()).ok(),
+        _ => None,
+    };
+    match answer {
+        Some(answer) => (Reference::Ready(file.to_owned()), answer.torch_seconds),
+        None => (failed(&exchange), exchange.seconds),
+    }
+}
+
+fn failed(exchange: &Exchange) -> Reference {
+    match &exchange.outcome {
+        Ok(Reply::Failed(failure)) if failure.unsupported => Reference::Unsupported(failure.message.clone()),
+        Ok(Reply::Failed(failure)) => Reference::Failed(failure.message.clone()),
+        Ok(Reply::Answer(_)) => Reference::Failed("the worker's answer is none".into()),
+        Err(lost) => Reference::Failed(crate::judge::explain(lost).1),
+    }
+}

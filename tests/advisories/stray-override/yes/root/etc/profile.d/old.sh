@@ -1,0 +1,1 @@
+export HSA_OVERRIDE_GFX_VERSION=
