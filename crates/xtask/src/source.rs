@@ -67,7 +67,8 @@ fn pack(
     epoch: u64,
     fill: impl FnOnce(&Path) -> anyhow::Result<()>,
 ) -> anyhow::Result<PathBuf> {
-    let parent = top.join("target/source");
+    // Several may be at it at once.
+    let parent = top.join(format!("target/source/{}", std::process::id()));
     let tree = parent.join(name);
     match fs::remove_dir_all(&tree) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error)?,
@@ -80,6 +81,7 @@ fn pack(
     tar.args(["--create", "--sort=name", "--format=gnu", "--owner=root:0", "--group=root:0", "--mode=u+rw,go=rX"]);
     tar.arg(format!("--mtime=@{epoch}")).args(["--use-compress-program=gzip -n6", "--file"]);
     run_tool(tar.arg(&tarball).arg("--directory").arg(&parent).arg(name))?;
+    fs::remove_dir_all(&parent)?;
     Ok(tarball)
 }
 

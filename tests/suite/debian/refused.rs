@@ -48,7 +48,7 @@ fn a_truncated_package() {
     let Some(repo) = damaged("truncated") else { return };
     let bytes = std::fs::read(package(&repo)).expect("it was copied");
     std::fs::write(package(&repo), &bytes[..bytes.len() / 2]).expect("it is our copy");
-    refused(&repo, "File has unexpected size");
+    refused(&repo, "Hash Sum mismatch");
     // Nor by dpkg, which asks no index.
     refused_by(&repo, "dpkg --install /srv/repo/pool/main/r/rdna1-rocm-fix/*.deb", "unexpected end of file");
 }
@@ -84,11 +84,25 @@ fn a_repository_that_another_key_signed() {
     refused(&wrong, "is not signed");
 }
 
+/// As for a user whose copy of the key is older than its renewal. (What was
+/// signed while the key was good stays good for apt.)
 #[test]
 fn a_repository_whose_key_has_expired() {
     if debian_root().is_none() {
         return;
     }
     let home = expired_key(&made().dir.join("expired-key"));
-    refused(&repository(&made().dir.join("expired"), &made().deb, &home), "is not signed");
+    let repo = repository(&made().dir.join("expired"), &made().deb, &home);
+    std::fs::remove_file(home.join("gpg.conf")).expect("the clock is right again");
+    let gpg = |arguments: &[&str]| {
+        let mut gpg = Command::new("gpg");
+        gpg.args(["--batch", "--yes", "--quiet", "--passphrase", "", "--pinentry-mode", "loopback", "--homedir"]);
+        must(gpg.arg(&home).args(arguments).current_dir(repo.join("dists/stable")).output())
+    };
+    let listing = gpg(&["--with-colons", "--list-keys"]);
+    let key = listing.lines().find_map(|line| line.strip_prefix("fpr:")).expect("there is a key").trim_matches(':');
+    gpg(&["--quick-set-expire", key, "0"]);
+    gpg(&["--armor", "--clear-sign", "--output", "InRelease", "Release"]);
+    gpg(&["--armor", "--detach-sign", "--output", "Release.gpg", "Release"]);
+    refused(&repo, "is not signed");
 }

@@ -111,7 +111,7 @@ fn packages_of_both_families_are_the_same_bytes_whoever_builds_them() {
         let out = top().join("target").join(name);
         let _ = std::fs::remove_dir_all(&out);
         let mut xtask = xtask();
-        xtask.arg("dist").arg("--bin-dir").arg(bin_dir()).arg("--out").arg(&out);
+        xtask.args(["dist", "--packages", "--bin-dir"]).arg(bin_dir()).arg("--out").arg(&out);
         let mut command = Command::new("sh");
         command.args(["-c", &format!("umask {umask}; exec \"$@\""), "sh"]).arg(xtask.get_program());
         command.args(xtask.get_args()).current_dir(top()).env("TZ", format!("X{}", umask.trim_start_matches('0')));
