@@ -4,6 +4,9 @@
 //!
 //! Nothing here fails: figures depend on the machine, ratios less so.
 
+mod device_code;
+mod miopen;
+
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -41,6 +44,13 @@ struct Row {
     goal: &'static str,
 }
 
+impl Row {
+    /// What could not be measured, and why.
+    fn left_out(what: &str, why: &str) -> Self {
+        Self { what: what.to_owned(), ours: "-".into(), peer: why.to_owned(), ratio: None, goal: "" }
+    }
+}
+
 /// Runs the task. Our own code is measured as it is released, so that a debug
 /// build of this program builds and runs another one.
 #[allow(clippy::print_stdout, reason = "the answer of the command")]
@@ -69,6 +79,8 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     rows.extend(bench.stacks()?);
     rows.push(bench.packages()?);
     rows.push(bench.installed_size()?);
+    rows.extend(bench.device_code()?);
+    rows.extend(bench.proof()?);
     print!("{}", table(&rows));
     println!("\nmedians of {} runs; peers run on this machine in the same minute", args.runs);
     Ok(())
