@@ -2,6 +2,8 @@
 //! `rdna1-validate` as a user calls it.
 
 mod misbehaving;
+mod reports;
+mod torch;
 
 use std::process::Output;
 

@@ -32,7 +32,10 @@ impl Interpreter {
     fn command(&self, behaviour: &str, arguments: &[&str]) -> Command {
         let mut command = program("rdna1-validate");
         command.args(["--level", "medium", "--format", "json", "--python"]).arg(&self.program);
-        command.args(["--any-gpu", "--timeout", "1"]);
+        command.arg("--any-gpu");
+        if !arguments.contains(&"--timeout") {
+            command.args(["--timeout", "1"]);
+        }
         command.args(CASES.iter().flat_map(|name| ["--only", name])).args(arguments);
         command.env("RDNA1_TEST_BEHAVIOUR", behaviour).env("TMPDIR", self.dir.path());
         command
@@ -76,7 +79,8 @@ fn nothing_is_left(of: &Path, what: &str) {
         std::thread::sleep(Duration::from_millis(20));
     }
     let files = std::fs::read_dir(of).expect("it is ours").flatten();
-    let files: Vec<_> = files.map(|file| file.file_name()).filter(|name| name.to_string_lossy().contains("validate")).collect();
+    let files: Vec<_> =
+        files.map(|file| file.file_name()).filter(|name| name.to_string_lossy().contains("validate")).collect();
     assert!(files.is_empty(), "{what} leaves behind {files:?}");
 }
 

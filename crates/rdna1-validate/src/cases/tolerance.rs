@@ -83,7 +83,8 @@ pub fn limits(work: &Work) -> Limits {
     match work {
         Work::Copy { .. } => vec![("output", Limit { limit: 0.0, reduction: 1 })],
         Work::Elementwise { data_type, .. } => {
-            let limit = limit(*data_type, 1, 1);
+            // Four operations, each of which rounds to the format.
+            let limit = limit(*data_type, 1, 9);
             vec![("output", limit), ("grad-input", limit)]
         }
         Work::Matmul { m, n, k, data_type } => vec![
@@ -109,7 +110,11 @@ fn of_convolution(convolution: &Convolution) -> Limits {
     let data_type = convolution.computes_in();
     let batch = convolution.batch;
     let mut limits = vec![
-        ("output", limit(data_type, kernel * convolution.channels / convolution.groups, 1)),
+        // A bias is added to what has been rounded to the format already.
+        (
+            "output",
+            limit(data_type, kernel * convolution.channels / convolution.groups, if convolution.bias { 4 } else { 1 }),
+        ),
         // Where padding mirrors the image, a pixel's gradient is summed up from several.
         ("grad-input", limit(data_type, kernel * convolution.filters / convolution.groups, 4)),
         ("grad-weight", limit(data_type, (pixels * batch).max(1), batch)),
