@@ -34,7 +34,7 @@ impl Interpreter {
         command.args(["--level", "medium", "--format", "json", "--python"]).arg(&self.program);
         command.arg("--any-gpu");
         if !arguments.contains(&"--timeout") {
-            command.args(["--timeout", "1"]);
+            command.args(["--timeout", "2"]);
         }
         command.args(CASES.iter().flat_map(|name| ["--only", name])).args(arguments);
         command.env("RDNA1_TEST_BEHAVIOUR", behaviour).env("TMPDIR", self.dir.path());
@@ -45,7 +45,7 @@ impl Interpreter {
     fn run(&self, behaviour: &str, arguments: &[&str]) -> Output {
         let once = self.dir.path().join(format!("once-{behaviour}"));
         let mut command = self.command(behaviour, arguments);
-        command.env("RDNA1_TEST_ONCE", once).env("RDNA1_TEST_SECONDS", "1.2").output().expect("the program runs")
+        command.env("RDNA1_TEST_ONCE", once).env("RDNA1_TEST_SECONDS", "2.5").output().expect("the program runs")
     }
 }
 
@@ -252,14 +252,14 @@ fn interrupt(child: &Child) {
 #[test]
 fn ctrl_c_leaves_nothing_behind_and_tells_what_was_found() {
     let interpreter = Interpreter::new();
+    let begun = interpreter.dir.path().join("begun");
     let mut command = interpreter.command("hang-forever", &["--timeout", "600"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-    let until = Instant::now() + Duration::from_secs(20);
-    // Until both its workers are there and it hangs.
-    while processes(&interpreter.dir.path().display().to_string()).len() < 2 && Instant::now() < until {
+    command.env("RDNA1_TEST_ONCE", &begun).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("it runs");
+    let until = Instant::now() + Duration::from_secs(60);
+    while !begun.exists() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(20));
     }
-    std::thread::sleep(Duration::from_millis(500));
     interrupt(&child);
     let begin = Instant::now();
     let output = child.wait_with_output().expect("it ends");

@@ -47,6 +47,9 @@ pub const MODEL_MOST: f64 = 1e-2;
 /// What the last loss of a training may be, in units of the first.
 pub const LOSS: f64 = 0.9;
 
+/// The same for a model of the user's, of which nobody knows how fast it learns.
+pub const LOSS_OF_USER: f64 = 0.999;
+
 /// Half the distance from 1 to the next larger number.
 pub fn unit_roundoff(data_type: DataType) -> f64 {
     match data_type {
@@ -97,7 +100,10 @@ pub fn limits(work: &Work) -> Limits {
             ["output", "grad-input", "grad-weight", "grad-bias"].map(|name| (name, limit(*data_type, all, 1))).into()
         }
         Work::Conv(convolution) => of_convolution(convolution),
-        Work::ModelTraining(_) => vec![("loss", Limit { limit: LOSS, reduction: 1 })],
+        Work::ModelTraining(model) => {
+            let limit = if model.is_of_user() { LOSS_OF_USER } else { LOSS };
+            vec![("loss", Limit { limit, reduction: 1 })]
+        }
         Work::ModelInference(_) => Vec::new(),
     }
 }
