@@ -23,6 +23,7 @@ rustPlatform.buildRustPackage {
       ../README.md
       ../crates
       ../policy
+      ../python
       ../tests
     ];
   };

@@ -102,3 +102,28 @@ fn what_the_program_prints_fits_the_documented_schemas() {
     }
     refuses("docs/schema/status.schema.json", "{\"version\": 1}");
 }
+
+/// `explain --stack` on a directory with libraries that are none but in name.
+#[test]
+fn what_a_stack_contains_fits_its_schema() {
+    if !available() {
+        return;
+    }
+    let root = assert_fs::TempDir::new().expect("a temporary directory");
+    let lib = root.path().join("opt/rocm/lib");
+    std::fs::create_dir_all(&lib).expect("it is ours");
+    // An ELF header without sections is enough.
+    let mut bytes = std::fs::read(std::env::current_exe().expect("a test is a file")).expect("it is readable");
+    bytes.truncate(64);
+    bytes[58..64].fill(0);
+    bytes[40..48].fill(0);
+    bytes.extend(b"\0MIOPEN_FIND_MODE\0");
+    std::fs::write(lib.join("libMIOpen.so"), bytes).expect("it is ours");
+    let mut explain = program("rdna1-rocm-fix");
+    explain.arg("--root").arg(root.path()).args(["explain", "--stack", "/opt/rocm", "--json"]);
+    let output = explain.output().expect("the program runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("\"confirmed\""), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    accepts("docs/schema/explain.schema.json", &text);
+    refuses("docs/schema/explain.schema.json", &text.replace("\"confirmed\"", "\"certain\""));
+}

@@ -23,6 +23,7 @@
 mod compiler;
 mod device;
 mod hip;
+mod kernels;
 mod memory;
 mod random;
 mod rocblas;

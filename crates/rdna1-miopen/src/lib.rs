@@ -5,11 +5,11 @@
 //! matrix-product solvers, how much workspace they want and up to which limit.
 //! A [`query`] loads an unmodified MIOpen ([`library`]) in a process of its own,
 //! above a simulated HIP runtime that reports the wanted [`card`], and asks it.
-//! The tests hold the one against the other and the policy against both.
+//! The tests hold the one against the other.
 //!
 //! [`plan`] answers a user's question with either: will these convolutions work
-//! under that profile, on that card, and if not, why. [`evidence`] reads in
-//! libraries which of the policy's variables they know at all.
+//! under that profile, on that card, and if not, why. [`proof`] holds the policy's
+//! profiles against the library.
 //!
 //! Nothing here touches a GPU. What it cannot say stands in `docs/miopen.md`.
 
@@ -17,11 +17,11 @@ pub mod card;
 pub mod debian;
 pub mod driver;
 mod error;
-pub mod evidence;
 pub mod library;
 pub mod models;
 pub mod plan;
 pub mod problem;
+pub mod proof;
 pub mod query;
 pub mod rules;
 mod runtime;

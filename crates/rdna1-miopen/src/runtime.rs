@@ -13,6 +13,9 @@ const FAKEHIP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/fakehip.so"));
 /// The program that loads MIOpen.
 const QUERY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/query"));
 
+/// Where Linux has its file system in memory. Programs need not be allowed to run there.
+const MEMORY: &str = "/dev/shm";
+
 /// Both in a directory that is removed with this value.
 #[derive(Debug)]
 pub struct Runtime {
@@ -59,10 +62,18 @@ impl Runtime {
         Ok(dir)
     }
 
-    /// A fresh directory: MIOpen writes its databases and sources somewhere.
-    pub(crate) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
+    /// A fresh directory on the disk, from which programs may run.
+    pub(crate) fn on_disk(&self) -> Result<tempfile::TempDir, Error> {
         let parent: &Path = self.dir.path();
         tempfile::tempdir_in(parent).map_err(io("cannot make a directory in", parent))
+    }
+
+    /// A fresh directory: MIOpen writes its databases and sources somewhere. In
+    /// memory where that can be: it writes a hundred headers for each kernel of
+    /// implicit GEMM, five times as fast there.
+    pub(crate) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
+        let memory = tempfile::Builder::new().prefix("rdna1-miopen-").tempdir_in(MEMORY);
+        memory.or_else(|_| self.on_disk())
     }
 }
 

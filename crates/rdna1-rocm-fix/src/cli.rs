@@ -60,6 +60,16 @@ pub enum Command {
         /// The variable; without it, every variable that is set here.
         #[arg(value_name = "VARIABLE")]
         variable: Option<String>,
+        /// Look into the libraries of this stack for the names: which of our
+        /// variables they contain at all.
+        ///
+        /// DIR is a ROCm's prefix or libraries, or a Python environment; `auto`
+        /// takes every ROCm and PyTorch that `status` finds.
+        #[arg(long, value_name = "DIR|auto")]
+        stack: Option<String>,
+        /// With --stack, print one JSON document instead of text.
+        #[arg(long, requires = "stack")]
+        json: bool,
     },
     /// List, show or set the profile.
     #[command(subcommand)]

@@ -3,12 +3,13 @@
 
 use serde_json::Value;
 
-use crate::commands::{detect, status};
+use crate::commands::{detect, evidence, status};
 
 /// Each document's schema under its file name.
-pub fn documents() -> [(&'static str, Value); 2] {
+pub fn documents() -> [(&'static str, Value); 3] {
     [
         ("detect.schema.json", schemars::schema_for!(detect::Document<'_>).to_value()),
+        ("explain.schema.json", schemars::schema_for!(evidence::Document).to_value()),
         ("status.schema.json", schemars::schema_for!(status::Document<'_>).to_value()),
     ]
 }

@@ -9,6 +9,7 @@
 
 mod code;
 pub mod command;
+pub mod evidence;
 mod fingerprint;
 mod model;
 mod place;

@@ -66,6 +66,8 @@ pub struct Stack {
     pub kind: StackKind,
     /// Its directory, as seen from inside the root.
     pub path: String,
+    /// Where its libraries lie.
+    pub libraries: Vec<String>,
     /// ROCm's version.
     pub rocm: Option<Version>,
     /// Its PyTorch.

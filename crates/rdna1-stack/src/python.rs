@@ -57,6 +57,29 @@ impl Survey {
         Self::of_machine(root, &Variables::new(), None)
     }
 
+    /// What is in a directory that somebody names: a prefix such as `/opt/rocm`,
+    /// a Python environment, its modules, or the libraries themselves.
+    pub fn at(root: &Root, dir: &str) -> Self {
+        let place = Place(root);
+        let mut survey = Self::default();
+        let mut seen = BTreeSet::new();
+        let Some(real) = place.real(dir) else { return survey };
+        for modules in std::iter::once(real.clone()).chain(site(place, &real, None)) {
+            survey.add(place, &modules, &mut seen);
+        }
+        survey.stacks.extend(system::at(place, &real));
+        // From within: torch's own directory, or its libraries.
+        for inner in ["/torch", "/torch/lib"] {
+            if let Some(modules) =
+                real.strip_suffix(inner).filter(|_| survey.stacks.iter().all(|s| s.pytorch.is_none()))
+            {
+                survey.stacks.clear();
+                survey.add(place, modules, &mut seen);
+            }
+        }
+        survey
+    }
+
     fn add(&mut self, place: Place<'_>, modules: &str, seen: &mut BTreeSet<String>) {
         let Some(real) = place.real(modules).filter(|real| seen.insert(real.clone())) else { return };
         self.stacks.extend(torch::in_modules(place, &real, &mut self.problems));

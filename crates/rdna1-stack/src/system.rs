@@ -42,6 +42,13 @@ pub(crate) fn find(place: Place<'_>) -> Vec<Stack> {
     found
 }
 
+/// The ROCm in a directory that somebody names: its prefix, or where its libraries lie.
+pub(crate) fn at(place: Place<'_>, dir: &str) -> Option<Stack> {
+    let kind = if dir == "/usr" { StackKind::Distribution } else { StackKind::System };
+    let debian = format!("lib/{}-linux-gnu", std::env::consts::ARCH);
+    [&["lib", "lib64", debian.as_str()][..], &[""]].into_iter().find_map(|libs| prefix(place, kind, dir, libs))
+}
+
 /// `abc…-clr-6.4.3`: nixpkgs' package with the HIP runtime; not its parts
 /// (`-clr-6.4.3-icd`) and not what is still a derivation.
 fn is_clr(name: &str) -> bool {
@@ -50,7 +57,8 @@ fn is_clr(name: &str) -> bool {
 }
 
 fn prefix(place: Place<'_>, kind: StackKind, prefix: &str, libs: &[&str]) -> Option<Stack> {
-    let libs: Vec<String> = libs.iter().map(|lib| format!("{prefix}/{lib}")).collect();
+    let libs = libs.iter().map(|lib| if lib.is_empty() { prefix.to_owned() } else { format!("{prefix}/{lib}") });
+    let libs: Vec<String> = libs.filter(|lib| place.is_dir(lib)).collect();
     let files: Vec<String> =
         libs.iter().flat_map(|lib| place.names(lib).into_iter().map(move |name| format!("{lib}/{name}"))).collect();
     let named = |library: &str| -> Vec<&String> {
@@ -88,6 +96,7 @@ fn prefix(place: Place<'_>, kind: StackKind, prefix: &str, libs: &[&str]) -> Opt
         pytorch: None,
         miopen: miopen_version(place, prefix, &miopen),
         rocblas: libs.iter().flat_map(|lib| rocblas(place, lib)).collect(),
+        libraries: libs,
         packages: Vec::new(),
         fingerprint: sum.finish(),
     })

@@ -53,6 +53,7 @@ pub(crate) fn in_modules(place: Place<'_>, site: &str, problems: &mut Vec<Proble
     Some(Stack {
         kind: StackKind::Python,
         path: site.to_owned(),
+        libraries: homes.into_iter().filter(|home| place.is_dir(home)).collect(),
         rocm,
         pytorch,
         miopen: has_miopen.then(|| "present".to_owned()),

@@ -82,13 +82,13 @@ impl Kit {
     }
 }
 
-/// Adds the Python modules: what Python imports, without tests and caches.
+/// Adds the Python modules: what Python imports, without tests, benchmarks and caches.
 fn python(top: &Path, artifacts: &mut Artifacts) -> anyhow::Result<()> {
     let dir = top.join(PYTHON);
     if !dir.is_dir() {
         return Ok(());
     }
-    let unwanted = |name: &str| name.starts_with('.') || ["tests", "__pycache__"].contains(&name);
+    let unwanted = |name: &str| name.starts_with('.') || ["bench", "tests", "__pycache__"].contains(&name);
     let walk = WalkDir::new(&dir).sort_by_file_name().into_iter();
     for entry in walk.filter_entry(|entry| !entry.file_name().to_str().is_none_or(unwanted)) {
         let entry = entry?;
@@ -156,6 +156,7 @@ mod tests {
             "rdna1/py.typed",
             "hook/sitecustomize.py",
             "pyproject.toml",
+            "bench/layers.py",
             "tests/test_a.py",
             "rdna1/__pycache__/a.cpython-312.pyc",
             "rdna1/.hidden.py",

@@ -192,7 +192,12 @@ fn rocblas() {
     let objects = Objects::of(&path.join("usr/lib/x86_64-linux-gnu/rocblas"), &[Target::Gfx1010]);
     eprintln!("rocBLAS: {:?}", assert_ablation(&objects));
     if tools::find(super::OBJDUMP).is_some() {
-        let objects = Objects::of(&path.join("usr/lib/x86_64-linux-gnu/rocblas"), &[Target::Gfx1010]);
-        eprintln!("{} instructions as llvm-objdump", compare(&workdir("rocblas"), &objects));
+        for target in [Target::Gfx1010, Target::GFX1030] {
+            // The matrix products and, in the library itself, everything else.
+            let objects = Objects::of(&path, &[target]);
+            assert!(objects.problems.is_empty(), "{:?}", objects.problems);
+            let compared = compare(&workdir("rocblas"), &objects);
+            eprintln!("{target}: {} objects, {compared} instructions as llvm-objdump has them", objects.bytes.len());
+        }
     }
 }

@@ -16,7 +16,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use rdna1_core::policy::Policy;
-use rdna1_miopen::query::{self, Algorithm, Answers, Question, Setting};
+use rdna1_miopen::card::Target;
+use rdna1_miopen::query::{self, Answers, Question, Setting};
 use rdna1_miopen::{Card, Convolution, FindMode, Library, Runtime, Suite, debian, switches};
 use rdna1_tests::program::top;
 use rdna1_tests::tools;
@@ -57,6 +58,11 @@ fn world() -> Option<&'static World> {
     made.as_ref()
 }
 
+/// The gfx targets of [`TARGETS`].
+fn cards() -> Vec<Target> {
+    TARGETS.iter().map(|target| target.parse().expect("a gfx target")).collect()
+}
+
 fn card(target: &str) -> Card {
     Card::of(target.parse().expect("a gfx target"))
 }
@@ -70,7 +76,7 @@ impl World {
             variables.retain(|(name, _)| name != "MIOPEN_FIND_MODE");
             variables.push(("MIOPEN_FIND_MODE".into(), mode.number().to_string()));
         }
-        variables.extend(query::without_records());
+        variables.extend(query::for_speed());
         variables
     }
 
@@ -89,16 +95,7 @@ impl World {
 
 fn set(variables: &[(&str, &str)]) -> Vec<(String, String)> {
     let own = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    own.chain(query::without_records()).collect()
-}
-
-/// How often each family was named.
-fn tally<'a>(families: impl IntoIterator<Item = &'a Algorithm>) -> String {
-    let mut counts = std::collections::BTreeMap::new();
-    for family in families {
-        *counts.entry(*family).or_insert(0) += 1;
-    }
-    format!("{counts:?}")
+    own.chain(query::for_speed()).collect()
 }
 
 /// Prints a result, to be seen with `--nocapture`.

@@ -2,11 +2,11 @@
 //! Values that MIOpen's parser refuses: why nothing here ever emits them.
 
 use rdna1_core::policy::Domain;
-use rdna1_miopen::evidence::{self, Verdict};
 use rdna1_miopen::query::{self, Question, Setting, Status};
 use rdna1_miopen::{Convolution, DataType, Error, FindMode, Layout};
+use rdna1_stack::evidence::Verdict;
 
-use super::{World, card, report, set, world};
+use super::{World, card, evidence, report, set, world};
 
 /// A handful of shapes that between them reach the switch of every solver.
 fn shapes(world: &World) -> Vec<Convolution> {
@@ -39,7 +39,7 @@ fn reaction(world: &World, target: &str, (name, value): (&str, &str)) -> Reactio
         }
     }
     variables.push(("MIOPEN_FIND_MODE".into(), "1".into()));
-    variables.extend(query::without_records().into_iter().filter(|(other, _)| other != name));
+    variables.extend(query::for_speed().into_iter().filter(|(other, _)| other != name));
     let setting = Setting::new(card(target), variables);
     let shapes = shapes(world);
     let answers = match query::ask(&world.runtime, &world.library, &setting, &shapes, &Question::everything()) {
@@ -65,8 +65,7 @@ fn reaction(world: &World, target: &str, (name, value): (&str, &str)) -> Reactio
 #[test]
 fn empty_and_unknown_booleans_are_errors() {
     let Some(world) = world() else { return };
-    let libraries = evidence::libraries_in(&world.root.join("usr/lib/x86_64-linux-gnu"));
-    let contained = evidence::look(&world.policy, &libraries).expect("they are libraries");
+    let contained = evidence::look(world);
     let is_contained = |name: &str| contained.variable(name).is_some_and(|found| found.verdict == Verdict::Confirmed);
     let targets = ["gfx1010", "gfx1030"];
     for target in targets {

@@ -78,6 +78,8 @@ pub struct Library {
     /// `hipMalloc` and `hipFree` of the runtime that MIOpen itself uses.
     pub malloc: unsafe extern "C" fn(*mut *mut c_void, usize) -> c_int,
     pub free: unsafe extern "C" fn(*mut c_void) -> c_int,
+    /// Which kernels the simulated runtime was told to launch, since it was last asked.
+    kernels: unsafe extern "C" fn() -> *const c_char,
     names: Option<Names>,
 }
 
@@ -188,6 +190,7 @@ impl Library {
                 ],
                 malloc: symbols.get("hipMalloc")?,
                 free: symbols.get("hipFree")?,
+                kernels: symbols.get("rdna1_sim_kernels")?,
                 names: names().ok(),
             })
         }
@@ -212,6 +215,14 @@ impl Library {
             }
             String::from_utf8_lossy(std::slice::from_raw_parts(text.data, text.length)).into_owned()
         }
+    }
+
+    /// The kernels that were launched since this was last asked, by name.
+    pub fn kernels(&self) -> Vec<String> {
+        // SAFETY: returns a string that lives until the next call.
+        let text = unsafe { (self.kernels)().as_ref().map(|first| CStr::from_ptr(first)) };
+        let text = text.map(CStr::to_string_lossy).unwrap_or_default();
+        text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
     }
 
     /// MIOpen's own word for a status.

@@ -15,6 +15,8 @@ pub struct Session<'a> {
     library: &'a Library,
     handle: Object,
     named: std::collections::BTreeSet<u64>,
+    /// Kernels by name, with the number by which an answer names them.
+    kernels: std::collections::BTreeMap<String, usize>,
 }
 
 /// The tensors of a convolution and the convolution itself.
@@ -35,7 +37,7 @@ impl<'a> Session<'a> {
         if status != 0 {
             return Err(format!("miopenCreate says {}", library.status_name(status)));
         }
-        Ok(Self { library, handle, named: Default::default() })
+        Ok(Self { library, handle, named: Default::default(), kernels: Default::default() })
     }
 
     /// MIOpen's version.
@@ -67,10 +69,15 @@ impl<'a> Session<'a> {
             }
             let mut line = format!("R\t{letter}");
             let mut solutions = Vec::new();
+            if request.what & what::COUNT != 0 {
+                self.count(direction, &descriptors, letter, &mut line);
+            } else {
+                line.push_str("\t-\t-");
+            }
             if request.what & what::SOLUTIONS != 0 {
                 solutions = self.solutions(direction, &descriptors, letter, &mut line);
             } else {
-                line.push_str("\t-\t-\t-\t-");
+                line.push_str("\t-\t-");
             }
             let mut workspace = 0;
             if request.what & (what::WORKSPACE | what::FIND) != 0 {
@@ -80,8 +87,9 @@ impl<'a> Session<'a> {
             }
             if request.what & what::FIND != 0 {
                 self.find(direction, &descriptors, letter, workspace, &mut line)?;
+                self.launched(out, &mut line);
             } else {
-                line.push_str("\t-\t-");
+                line.push_str("\t-\t-\t-");
             }
             for id in solutions {
                 if self.named.insert(id) {
@@ -94,18 +102,40 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// The kernels that the find step launched, by number; a new one is named first.
+    fn launched(&mut self, out: &mut String, line: &mut String) {
+        let mut numbers = Vec::new();
+        for name in self.library.kernels() {
+            let next = self.kernels.len();
+            let number = *self.kernels.entry(name.clone()).or_insert_with(|| {
+                let _ = writeln!(out, "K\t{next}\t{name}");
+                next
+            });
+            numbers.push(number.to_string());
+        }
+        line.push('\t');
+        list(line, numbers.into_iter());
+    }
+
+    fn count(&self, direction: &Direction, d: &Descriptors<'_>, letter: char, line: &mut String) {
+        let [first, second, third] = d.ordered(letter);
+        let mut count = 0;
+        // SAFETY: live objects in the order of miopen.h.
+        let status = unsafe { (direction.count)(self.handle, first, second, d.convolution, third, &mut count) };
+        let _ = write!(line, "\t{status}\t{count}");
+    }
+
     fn solutions(&self, direction: &Direction, d: &Descriptors<'_>, letter: char, line: &mut String) -> Vec<u64> {
         let [first, second, third] = d.ordered(letter);
-        let (mut count, mut got) = (0, 0);
+        let mut got = 0;
         let mut solutions = [Solution::default(); MOST];
         // SAFETY: live objects in the order of miopen.h; the array holds MOST.
-        let (count_status, status) = unsafe {
-            let status = (direction.count)(self.handle, first, second, d.convolution, third, &mut count);
+        let status = unsafe {
             let array = solutions.as_mut_ptr();
-            (status, (direction.get)(self.handle, first, second, d.convolution, third, MOST, &mut got, array))
+            (direction.get)(self.handle, first, second, d.convolution, third, MOST, &mut got, array)
         };
         let got = if status == 0 { got.min(MOST) } else { 0 };
-        let _ = write!(line, "\t{count_status}\t{count}\t{status}\t");
+        let _ = write!(line, "\t{status}\t");
         list(line, solutions[..got].iter().map(|s| format!("{}:{}:{}", s.id, s.algorithm, s.workspace)));
         solutions[..got].iter().map(|s| s.id).collect()
     }
@@ -136,6 +166,8 @@ impl<'a> Session<'a> {
             _ => [d.y, d.x, d.w],
         };
         let [a, b, c] = [self.allocate(1)?, self.allocate(1)?, self.allocate(1)?];
+        // What was launched before has no part in this answer.
+        self.library.kernels();
         let space = if workspace > 0 { self.allocate(workspace) } else { Ok(std::ptr::null_mut()) };
         let Ok(space) = space else {
             // The application's own out-of-memory, before MIOpen is asked.

@@ -9,6 +9,8 @@ pub mod what {
     pub const WORKSPACE: i32 = 2;
     /// What the find step finds.
     pub const FIND: i32 = 4;
+    /// How many solutions immediate mode has.
+    pub const COUNT: i32 = 8;
 }
 
 /// The directions of [`Request::directions`], as bits, with their letters.

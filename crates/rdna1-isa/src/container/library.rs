@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Shared libraries and programs: the section with offload bundles.
 
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
 use object::Endianness;
@@ -36,6 +37,15 @@ pub(super) fn bundle_sections(input: &Input) -> Result<Vec<(u64, u64)>, Error> {
         }
     }
     Ok(found)
+}
+
+/// The parts of a library that hold device code, by its section table: from and
+/// to, in bytes, in the table's order.
+///
+/// # Errors
+/// If the file cannot be read or its section table is broken.
+pub fn device_sections(file: File) -> Result<Vec<(u64, u64)>, Error> {
+    bundle_sections(&Input::file(file)?)
 }
 
 fn check_table(input: &Input) -> Result<(), Error> {

@@ -17,6 +17,7 @@ mod wheel;
 
 pub use files::{Visit, walk};
 pub use input::Input;
+pub use library::device_sections;
 pub use object::{CodeObject, Function, Kernel};
 pub use targets::{Targets, targets};
 

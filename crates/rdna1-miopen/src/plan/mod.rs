@@ -267,11 +267,11 @@ fn ask(
     let is_package = |entry: std::fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "deb");
     let has_packages = std::fs::read_dir(dir).is_ok_and(|entries| entries.flatten().any(is_package));
     let runtime = Runtime::new()?;
-    let unpacked = runtime.scratch()?;
+    let unpacked = runtime.on_disk()?;
     let root = if has_packages { crate::debian::unpacked(Some(dir), unpacked.path())? } else { dir.to_owned() };
     let library = Library::open(&root)?;
     let mut variables = switches::variables(profile);
-    variables.extend(query::without_records());
+    variables.extend(query::for_speed());
     let setting = Setting::new(card.clone(), variables);
     let directions = jobs.first().map(|job| job.directions.clone()).unwrap_or_default();
     let same = jobs.iter().all(|job| job.directions == directions);
@@ -279,6 +279,7 @@ fn ask(
         // Where jobs differ, all are asked and what was not wanted is dropped.
         directions: if same { directions } else { Direction::ALL.to_vec() },
         find_mode: benchmark.then_some(FindMode::Normal),
+        count: false,
         ..Question::everything()
     };
     let asked = query::ask(&runtime, &library, &setting, jobs.iter().map(|job| &job.convolution), &question)?;

@@ -14,6 +14,7 @@ pub(super) struct Reader<'a> {
     version: String,
     refusal: Option<String>,
     names: BTreeMap<u64, Arc<str>>,
+    kernels: BTreeMap<u64, Arc<str>>,
     answers: Vec<Answer>,
     damaged: Option<String>,
 }
@@ -25,6 +26,7 @@ impl<'a> Reader<'a> {
             version: String::new(),
             refusal: None,
             names: BTreeMap::new(),
+            kernels: BTreeMap::new(),
             answers: Vec::new(),
             damaged: None,
         }
@@ -44,20 +46,24 @@ impl<'a> Reader<'a> {
             ["N", id, name] => id.parse().ok().map(|id| {
                 self.names.insert(id, name.into());
             }),
+            ["K", number, name] => number.parse().ok().map(|number| {
+                self.kernels.insert(number, name.into());
+            }),
             ["D", _, _, status] => status.parse().ok().map(|status| {
                 let refused = Status::Description(status);
                 let answer = Answer {
                     direction: self.next_direction(),
-                    count: self.question.offers.then_some(Err(refused)),
+                    count: self.question.count.then_some(Err(refused)),
                     offers: self.question.offers.then_some(Err(refused)),
                     workspace: self.question.workspace.then_some(Err(refused)),
                     found: self.question.find.then_some(Err(refused)),
+                    launched: Vec::new(),
                 };
                 self.answers.push(answer);
             }),
-            ["R", _, count_status, count, status, offers, workspace_status, workspace, found_status, found] => self
-                .result([count_status, count, status, offers, workspace_status, workspace, found_status, found])
-                .map(|answer| self.answers.push(answer)),
+            ["R", _, ref fields @ ..] => {
+                fields.try_into().ok().and_then(|fields| self.result(fields)).map(|answer| self.answers.push(answer))
+            }
             _ => None,
         };
         if understood.is_none() && self.damaged.is_none() {
@@ -70,8 +76,8 @@ impl<'a> Reader<'a> {
         directions[self.answers.len() % directions.len()]
     }
 
-    fn result(&self, fields: [&str; 8]) -> Option<Answer> {
-        let [count_status, count, status, offers, workspace_status, workspace, found_status, found] = fields;
+    fn result(&self, fields: [&str; 9]) -> Option<Answer> {
+        let [count_status, count, status, offers, workspace_status, workspace, found_status, found, launched] = fields;
         let offer = |text: &str| {
             let [id, algorithm, workspace] = numbers(text)?;
             Some(Offer {
@@ -90,6 +96,10 @@ impl<'a> Reader<'a> {
             offers: outcome(status, || list(offers, offer))?,
             workspace: outcome(workspace_status, || workspace.parse().ok())?,
             found: outcome(found_status, || list(found, candidate))?,
+            launched: match launched {
+                "-" => Vec::new(),
+                numbers => list(numbers, |number| self.kernels.get(&number.parse().ok()?).cloned())?,
+            },
         })
     }
 
@@ -170,19 +180,26 @@ mod tests {
 
     #[test]
     fn answers_in_the_query_programs_language() {
-        let lines = ["V\t3.4.0", "N\t91\tGemmFwdRest", "R\tF\t0\t1\t0\t91:0:72\t0\t72\t0\t0:72", "D\tB\tcall\t3"];
+        let lines = [
+            "V\t3.4.0",
+            "N\t91\tGemmFwdRest",
+            "K\t0\tim2col",
+            "R\tF\t0\t1\t0\t91:0:72\t0\t72\t0\t0:72\t0",
+            "D\tB\tcall\t3",
+        ];
         let reader = read(&lines);
         assert_eq!((reader.version.as_str(), reader.damaged), ("3.4.0", None));
         let offer = reader.answers[0].first().expect("an offer");
         assert_eq!((&*offer.solver, offer.algorithm, offer.workspace), ("GemmFwdRest", Algorithm::Gemm, 72));
         assert!(reader.answers[0].finds(Algorithm::Gemm));
+        assert_eq!(reader.answers[0].launched, ["im2col".into()]);
         assert_eq!(reader.answers[1].direction, Direction::BackwardData);
         assert_eq!(reader.answers[1].workspace, Some(Err(Status::Description(3))));
     }
 
     #[test]
     fn what_was_not_asked_is_nothing_and_errors_are_errors() {
-        let reader = read(&["R\tF\t-\t-\t-\t-\t0\t72\t7\t", "R\tB\t6\t0\t6\t\t0\t72\tno-memory\t"]);
+        let reader = read(&["R\tF\t-\t-\t-\t-\t0\t72\t7\t\t", "R\tB\t6\t0\t6\t\t0\t72\tno-memory\t\t"]);
         assert_eq!((&reader.answers[0].offers, &reader.answers[0].found), (&None, &Some(Err(Status::Miopen(7)))));
         assert_eq!(reader.answers[1].offers, Some(Err(Status::Miopen(6))));
         assert_eq!(reader.answers[1].found, Some(Err(Status::OutOfMemory)));
@@ -190,8 +207,9 @@ mod tests {
 
     #[test]
     fn damaged_lines_are_noticed() {
-        for line in ["", "X", "R\tF", "R\tF\t0\t1\t0\t91:0:72\t0\t72\t0\t0:72", "N\tx\ty", "R\tF\t0\tx\t0\t\t0\t0\t0\t"]
-        {
+        let unnamed = ["R\tF\t0\t1\t0\t91:0:72\t0\t72\t0\t0:72\t", "R\tF\t0\t1\t0\t\t0\t72\t0\t0:72\t7"];
+        let broken = ["", "X", "R\tF", "N\tx\ty", "K\tx\ty", "R\tF\t0\tx\t0\t\t0\t0\t0\t\t"];
+        for line in unnamed.into_iter().chain(broken) {
             assert!(read(&[line]).damaged.is_some(), "{line:?}");
         }
     }

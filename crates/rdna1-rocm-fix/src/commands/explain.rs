@@ -24,16 +24,22 @@ pub(super) fn run(context: &Context, name: Option<&str>) -> anyhow::Result<Outco
         }
         return Ok(Outcome::answer(out));
     };
-    if policy.variable(name).is_none() {
-        let upper = name.to_ascii_uppercase();
-        let like: Vec<&str> =
-            policy.variables.iter().map(|v| v.name.as_str()).filter(|known| known.contains(&upper)).collect();
-        match like.is_empty() {
-            true => bail!("the policy does not describe {name}; nothing here sets it or knows who reads it"),
-            false => bail!("the policy does not describe {name}; did you mean {}?", like.join(", ")),
-        }
-    }
+    known(policy, name)?;
     Ok(Outcome::answer(page(context, &resolution, name)))
+}
+
+/// Fails for a variable that the policy does not describe.
+pub(super) fn known(policy: &Policy, name: &str) -> anyhow::Result<()> {
+    if policy.variable(name).is_some() {
+        return Ok(());
+    }
+    let upper = name.to_ascii_uppercase();
+    let like: Vec<&str> =
+        policy.variables.iter().map(|v| v.name.as_str()).filter(|known| known.contains(&upper)).collect();
+    match like.is_empty() {
+        true => bail!("the policy does not describe {name}; nothing here sets it or knows who reads it"),
+        false => bail!("the policy does not describe {name}; did you mean {}?", like.join(", ")),
+    }
 }
 
 fn page(context: &Context, resolution: &Resolution, name: &str) -> String {

@@ -4,6 +4,7 @@
 
 pub mod detect;
 mod env;
+pub mod evidence;
 mod explain;
 mod profile;
 mod refresh;
@@ -69,7 +70,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Status { json, all } => status::run(&context, json, all),
         Command::Detect { json } => detect::run(&context, json),
         Command::Env { format, choice } => env::run(&context, format, &choice),
-        Command::Explain { variable } => explain::run(&context, variable.as_deref()),
+        Command::Explain { variable, stack: None, .. } => explain::run(&context, variable.as_deref()),
+        Command::Explain { variable, stack: Some(stack), json } => {
+            evidence::run(&context, variable.as_deref(), &stack, json)
+        }
         Command::Profile(command) => profile::run(context, command),
         Command::Run { choice, explain, command } => run::run(&context, &choice, explain, &command),
         Command::Refresh { no_reload } => refresh::run(&context, !no_reload),

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Six models: the vendor's library, PyTorch's own GEMM path, the engine.
+
+    python models.py [--out FILE.json] [--types float32,float16] [--batches 16,1] [--modes inference,training]
+
+All three in one process, one after the other for each model; TF32 off. Time is
+the median of repeated steps with the host's part; memory is the allocator's peak
+above what model and input hold; error is that of one image's result against
+float64, where the model is evaluated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from typing import Any, Callable, Dict, List, Tuple
+
+import common
+import torch
+
+import rdna1_gemm
+
+PATHS = ("vendor", "pytorch", "engine")
+
+
+def choose(path: str) -> None:
+    """Puts one of the three paths in force."""
+    rdna1_gemm.disable()
+    torch.backends.cudnn.enabled = path == "vendor"
+    if path == "engine":
+        assert rdna1_gemm.enable()
+
+
+def step(net: Any, inputs: Any, training: bool) -> Callable[[], Any]:
+    if not training:
+
+        def evaluate() -> Any:
+            with torch.inference_mode():
+                return net(inputs)
+
+        return evaluate
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-6)
+    target = torch.zeros(inputs.shape[0], dtype=torch.long, device=inputs.device)
+
+    def train() -> Any:
+        optimizer.zero_grad(set_to_none=True)
+        torch.nn.functional.cross_entropy(net(inputs).float(), target).backward()
+        optimizer.step()
+
+    return train
+
+
+def peak(call: Callable[[], Any]) -> int:
+    """Bytes that a call needs at once beyond what is held."""
+    torch.cuda.synchronize()
+    held = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    call()
+    torch.cuda.synchronize()
+    return int(torch.cuda.max_memory_allocated() - held)
+
+
+def cell(name: str, dtype: torch.dtype, batch: int, training: bool, error: bool) -> Dict[str, Any]:
+    result: Dict[str, Any] = {"model": name, "type": str(dtype)[6:], "batch": batch, "training": training}
+    net = common.model(name, dtype, training)
+    inputs = torch.randn(batch, 3, 224, 224, device="cuda", dtype=dtype)
+    call = step(net, inputs, training)
+    for path in PATHS:
+        choose(path)
+        try:
+            ms = common.milliseconds(call, budget=0.25)
+            result[path] = {"ms": ms, "bytes": peak(call)}
+        except RuntimeError as failure:
+            result[path] = {"failed": str(failure)[:200]}
+    if error and not training:
+        choose("pytorch")
+        with torch.inference_mode():
+            exact = common.model(name, dtype, False).double()(inputs[:1].double())
+            for path in PATHS:
+                choose(path)
+                found = net(inputs[:1]).double()
+                result[path]["error"] = float((found - exact).norm() / exact.norm())
+    choose("vendor")
+    return result
+
+
+def mean(values: List[float]) -> float:
+    return math.exp(sum(math.log(value) for value in values) / len(values)) if values else float("nan")
+
+
+def table(cells: List[Dict[str, Any]]) -> str:
+    lines = []
+    groups: Dict[Tuple[Any, ...], List[Dict[str, Any]]] = {}
+    for found in cells:
+        groups.setdefault((found["type"], found["batch"], found["training"]), []).append(found)
+    for (dtype, batch, training), group in groups.items():
+        lines.append(f"\n### {dtype}, batch {batch}, {'training' if training else 'inference'}\n")
+        lines.append(
+            "| model | vendor ms | PyTorch's GEMM path | engine | engine / vendor | PyTorch / engine |"
+            " MiB: vendor, PyTorch, engine | error: vendor, PyTorch, engine |"
+        )
+        lines.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
+        slower, faster = [], []
+        for found in group:
+            if any("ms" not in found[path] for path in PATHS):
+                lines.append(f"| {found['model']} | " + " | ".join(str(found[path]) for path in PATHS) + " | | | | |")
+                continue
+            vendor, pytorch, engine = (found[path]["ms"] for path in PATHS)
+            slower.append(engine / vendor)
+            faster.append(pytorch / engine)
+            space = ", ".join(f"{found[path]['bytes'] / (1 << 20):.0f}" for path in PATHS)
+            error = ", ".join(f"{found[path]['error']:.1e}" for path in PATHS if "error" in found[path])
+            lines.append(
+                f"| {found['model']} | {vendor:.2f} | {pytorch:.2f} | {engine:.2f} | {engine / vendor:.2f}"
+                f" | {pytorch / engine:.2f} | {space} | {error} |"
+            )
+        lines.append(f"| geometric mean | | | | {mean(slower):.2f} | {mean(faster):.2f} | | |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out")
+    parser.add_argument("--types", default="float32,float16")
+    parser.add_argument("--batches", default="16,1")
+    parser.add_argument("--modes", default="inference,training")
+    parser.add_argument("--models", default=",".join(common.MODELS))
+    parser.add_argument("--seconds", type=float, default=1e9)
+    options = parser.parse_args()
+    print(common.prepare(), flush=True)
+    start = time.time()
+    cells: List[Dict[str, Any]] = []
+    for dtype in options.types.split(","):
+        for batch in options.batches.split(","):
+            for mode in options.modes.split(","):
+                for name in options.models.split(","):
+                    if time.time() - start > options.seconds:
+                        print(f"left out for want of time: {dtype} {batch} {mode} {name}")
+                        continue
+                    cells.append(cell(name, getattr(torch, dtype), int(batch), mode == "training", True))
+    print(table(cells))
+    if options.out:
+        with open(options.out, "w", encoding="utf-8") as file:
+            json.dump({"device": common.prepare(), "cells": cells}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The cost model: workspace and time of each way, and the choice between them."""
+
+from __future__ import annotations
+
+from typing import Iterator, List, NamedTuple
+
+from .problem import Problem, prod
+from .schedule import COLUMNS, DATA, FLIPPED, FOLDED, FORWARD, PRODUCT, ROWS, TAPS, WEIGHT, Schedule
+
+#: col2im reads each element so much more slowly than a copy (measured, H200).
+SCATTER = 1.5
+
+#: Tiles of a matrix product, and the part of the peak that they reach.
+TILES = ((128, 128, 1.0), (128, 64, 0.9), (64, 64, 0.75), (32, 64, 0.5), (32, 32, 0.35))
+
+
+class Rates(NamedTuple):
+    """What a card does in a second, as far as choices depend on it."""
+
+    #: Floating-point operations of a large matrix product.
+    flops: float
+    #: Bytes of a copy, read and written.
+    bytes: float
+    #: Seconds between two kernels that wait for nothing else.
+    launch: float
+    #: Multiprocessors that share the tiles of a product.
+    units: int
+
+
+def _ceil(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+class Model:
+    """Estimates schedules of one problem.
+
+    `item` is the size of an element in bytes. `exact` says that a result may be
+    the accumulator of several products: true for fp32 and fp64, false for fp16
+    and bf16, whose sums would be rounded between products.
+    """
+
+    def __init__(self, problem: Problem, item: int, exact: bool, rates: Rates, dense: bool) -> None:
+        self.problem, self.item, self.exact, self.rates = problem, item, exact, rates
+        #: Whether the input is contiguous; otherwise a copy of each chunk is.
+        self.dense = dense
+
+    # Bytes ---------------------------------------------------------------
+
+    def _inputs(self, images: int, rows: int) -> int:
+        """A copy of the input rows, padded."""
+        problem = self.problem
+        first, last = problem.span(0, rows)
+        return self.item * images * problem.groups * problem.channels * (last - first) * prod(problem.padded[1:])
+
+    def _copied(self, images: int, rows: int, columns: bool = True) -> int:
+        """What is copied before the columns are made."""
+        problem = self.problem
+        if rows < problem.out[0] or (problem.rank == 3 and columns):
+            # The padded rows, and the part of the input that they are cut from
+            # while it is made contiguous.
+            return self._inputs(images, rows)
+        if not self.dense:
+            return self.item * images * problem.groups * problem.channels * prod(problem.size)
+        return 0
+
+    def _spread(self, images: int) -> int:
+        """The weights, once for each image: what a batch of groups needs."""
+        return self.item * images * self.problem.weights if self.problem.groups > 1 and images > 1 else 0
+
+    def _partial(self, images: int, rows: int) -> int:
+        """Weight gradients of single images and chunks, before they are summed."""
+        problem = self.problem
+        several = images < problem.images or rows < problem.out[0]
+        if images == 1 and self.exact:
+            return 0  # Added where the sum is.
+        wide = max(4, self.item)
+        partial = self.item * images if images > 1 or several else 0
+        total = wide * (1 if images > 1 else 0) + (wide if several else 0)
+        return (partial + total) * problem.weights
+
+    def workspace(self, direction: str, way: str, images: int, rows: int) -> int:
+        """Bytes besides inputs and results."""
+        problem, item = self.problem, self.item
+        inner = prod(problem.out[1:])
+        points = rows * inner
+        columns = item * images * problem.groups * problem.depth * points
+        results = item * images * problem.groups * problem.outputs * points
+        weights = item * problem.weights
+        if way == PRODUCT:
+            dense = 0 if self.dense else item * images * problem.groups * problem.channels * points
+            return dense + (self._partial(images, rows) if direction == WEIGHT else self._spread(images))
+        if way == COLUMNS:
+            total = columns + self._spread(images)
+            if direction == WEIGHT:
+                total += self._partial(images, rows) + self._copied(images, rows)
+            elif direction == DATA:
+                banded = rows < problem.out[0] or problem.rank == 3
+                total += 2 * self._inputs(images, rows) if banded else 0
+            else:
+                total += self._copied(images, rows)
+            return total
+        if way == FOLDED:
+            return columns + results + (0 if problem.pointwise else self._inputs(images, rows))
+        if way == ROWS:
+            read = rows + problem.reach[0]
+            width = item * images * problem.groups * problem.channels * problem.kernel[1] * read * problem.out[1]
+            return width + weights + self._spread(images) // problem.kernel[0] + self._copied(images, rows, False)
+        if way == TAPS:
+            padded = item * images * problem.groups * problem.outputs * rows * prod(problem.padded[1:])
+            direct = problem.padded[1:] == problem.out[1:]
+            return (
+                self._inputs(images, rows)
+                + (0 if direct else padded)
+                + weights
+                + self._spread(images) // problem.taps
+            )
+        return 0
+
+    # Seconds -------------------------------------------------------------
+
+    def product(self, m: int, n: int, k: int, batch: int) -> float:
+        """A batched matrix product."""
+        rates = self.rates
+        best = float("inf")
+        for tile_m, tile_n, efficiency in TILES:
+            tiles = _ceil(m, tile_m) * _ceil(n, tile_n) * batch
+            # Libraries cut long sums where tiles are too few for the card.
+            split = min(rates.units // tiles, max(1, k // 256)) if batch == 1 and tiles < rates.units else 1
+            tile = 2.0 * tile_m * tile_n * (k + 32) * rates.units / (rates.flops * efficiency)
+            best = min(best, tile * _ceil(tiles, rates.units) / split)
+        traffic = self.item * batch * (m * k + k * n + m * n)
+        return max(best, traffic / rates.bytes) + rates.launch
+
+    def copy(self, elements: float) -> float:
+        return self.item * elements / self.rates.bytes + self.rates.launch
+
+    def estimate(self, direction: str, way: str, images: int, rows: int) -> float:
+        problem = self.problem
+        chunks = _ceil(problem.images, images) * _ceil(problem.out[0], rows)
+        inner = prod(problem.out[1:])
+        points = rows * inner
+        batch = images * problem.groups
+        channels = problem.groups * problem.channels
+        read = images * channels * prod(problem.size) * min(1.0, rows / problem.out[0])
+        columns = images * channels * problem.taps * points
+        k, depth = problem.outputs, problem.depth
+        if direction == FORWARD:
+            shape = (k, points, depth)
+        elif direction == DATA:
+            shape = (depth, points, k)
+        else:
+            shape = (k, depth, points)
+        if way == PRODUCT:
+            total = self.product(*shape, batch)
+            if direction == WEIGHT:
+                total += self.copy(images * problem.weights)
+        elif way == COLUMNS:
+            total = self.copy(read + columns) + self.product(*shape, batch)
+            if direction == DATA:
+                total += SCATTER * columns * self.item / self.rates.bytes
+            if direction == WEIGHT:
+                total += self.copy(images * problem.weights)
+        elif way == FOLDED:
+            results = images * problem.groups * k * points
+            m, n, d = shape
+            fold = (m, n * images, d) if direction != WEIGHT else (m, n, d * images)
+            total = self.copy(2 * read) + self.copy(2 * columns) + self.product(*fold, 1) + self.copy(2 * results)
+        elif way == ROWS:
+            wide = images * channels * problem.kernel[1] * (rows + problem.reach[0]) * inner
+            one = self.product(k, points, problem.channels * problem.kernel[1], batch)
+            again = (problem.kernel[0] - 1) * self.item * images * problem.groups * k * points / self.rates.bytes
+            total = self.copy(read + wide) + problem.kernel[0] * one + again + self.copy(2 * problem.weights)
+        else:
+            padded = prod(problem.padded[1:]) * rows
+            one = self.product(k, padded, problem.channels, batch)
+            again = (problem.taps - 1) * self.item * images * problem.groups * k * padded / self.rates.bytes
+            crop = self.copy(2 * images * problem.groups * k * points)
+            total = self.copy(2 * read) + problem.taps * one + again + crop + self.copy(2 * problem.weights)
+        return chunks * total
+
+    # Choice --------------------------------------------------------------
+
+    def ways(self, direction: str) -> Iterator[str]:
+        """The ways that compute the problem at all."""
+        problem = self.problem
+        if problem.pointwise:
+            yield PRODUCT
+        else:
+            yield COLUMNS
+        if direction != DATA and problem.groups == 1:
+            yield FOLDED
+        if direction == FORWARD and self.exact and not problem.pointwise:
+            if problem.rank == 2 and problem.stride[0] == 1 and problem.kernel[0] > 1:
+                yield ROWS
+            if problem.unit_stride and problem.taps > 1:
+                yield TAPS
+
+    def splits(self, direction: str, way: str, limit: int) -> Iterator[Schedule]:
+        """A way's splits that fit, the coarsest first."""
+        problem = self.problem
+
+        def schedule(images: int, rows: int) -> Schedule:
+            space = self.workspace(direction, way, images, rows)
+            return Schedule(
+                way, images, rows, problem.channels, space, self.estimate(direction, way, images, rows)
+            )
+
+        every = schedule(problem.images, problem.out[0])
+        if way == FOLDED:
+            if every.workspace <= limit:
+                yield every
+            return
+        one = self.workspace(direction, way, 1, problem.out[0])
+        if every.workspace <= limit:
+            yield every
+        if one <= limit and problem.images > 1:
+            images = max(1, problem.images * limit // max(every.workspace, 1))
+            # Equal chunks.
+            images = _ceil(problem.images, _ceil(problem.images, min(images, problem.images - 1)))
+            while images > 1 and self.workspace(direction, way, images, problem.out[0]) > limit:
+                images -= 1
+            yield schedule(images, problem.out[0])
+            if images > 1:
+                yield schedule(1, problem.out[0])
+        if one > limit:
+            low, high = 0, problem.out[0]
+            while low < high:
+                middle = (low + high + 1) // 2
+                if self.workspace(direction, way, 1, middle) <= limit:
+                    low = middle
+                else:
+                    high = middle - 1
+            if low:
+                yield schedule(1, low)
+
+    def preferred(self, direction: str) -> int:
+        """Bytes of workspace that do not raise the peak of a usual network.
+
+        At least the columns of one image, which PyTorch's own path takes. Beyond
+        that, a share of inputs and results: what follows a convolution (batch
+        normalisation, addition) holds as much. Early layers, with many points,
+        have less beside them in a forward pass, late ones in a backward pass.
+        See `docs/engine.md` for how the shares were found.
+        """
+        problem = self.problem
+        one = self.item * problem.groups * problem.depth * problem.points
+        inputs = problem.channels * prod(problem.size)
+        both = self.item * problem.images * problem.groups * (inputs + problem.outputs * problem.points)
+        if direction == FORWARD:
+            share = 0.75 if problem.points >= 10000 else 2.5 if problem.points >= 2500 else 5.0
+        else:
+            share = 0.75 if problem.points >= 2500 else 0.25
+        # A data gradient comes before the weights' gradient is allocated.
+        later = self.item * problem.weights if direction == DATA else 0
+        return int(max(one, share * both)) + later
+
+    def choose(self, direction: str, limit: int) -> Schedule:
+        """The cheapest schedule in the preferred workspace, or else the leanest, and never over the limit.
+
+        Where not even one output row fits, single rows over parts of the channels.
+        """
+        preferred = min(limit, self.preferred(direction))
+        found = self.candidates(direction, preferred)
+        if found:
+            return min(found, key=lambda schedule: schedule.cost)
+        found = self.candidates(direction, limit)
+        if found:
+            return min(found, key=lambda schedule: (schedule.workspace, schedule.cost))
+        return self.least(direction, limit)
+
+    def candidates(self, direction: str, limit: int) -> List[Schedule]:
+        """Every way under a limit."""
+        found: List[Schedule] = []
+        for way in self.ways(direction):
+            found += self.splits(direction, way, limit)
+        flipped = self.problem.flipped() if direction == DATA and not self.problem.pointwise else None
+        turned = self.item * self.problem.weights
+        if flipped and 2 * turned <= limit:
+            inner = Model(flipped, self.item, self.exact, self.rates, self.dense)
+            for best in inner.candidates(FORWARD, limit - turned):
+                space = turned + max(turned, best.workspace)
+                cost = best.cost + self.copy(4 * self.problem.weights)
+                found.append(Schedule(FLIPPED, best.images, best.rows, best.channels, space, cost, best))
+        return found
+
+    def least(self, direction: str, limit: int) -> Schedule:
+        """One output row of one image at a time, over so many channels as fit; at least one."""
+        narrow = self.problem._replace(groups=1)
+        way = PRODUCT if narrow.pointwise else COLUMNS
+        low, high = 1, narrow.channels
+        while low < high:
+            middle = (low + high + 1) // 2
+            part = Model(narrow._replace(channels=middle), max(self.item, 4), self.exact, self.rates, False)
+            if part.workspace(direction, way, 1, 1) * 2 <= limit:
+                low = middle
+            else:
+                high = middle - 1
+        part = Model(narrow._replace(channels=low), max(self.item, 4), self.exact, self.rates, False)
+        space = 2 * part.workspace(direction, way, 1, 1)
+        return Schedule(way, 1, 1, low, space, float("inf"))
