@@ -132,7 +132,9 @@ pub fn run(root: Root, args: &Args) -> anyhow::Result<Outcome> {
             Some("xml") => Format::Junit,
             _ => Format::Text,
         };
-        std::fs::write(file, printed(&report, format)?).with_context(|| format!("cannot write {}", file.display()))?;
+        let text = printed(&report, format)?;
+        let text = anstream::adapter::strip_str(&text).to_string();
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
     Ok(Outcome { stdout: printed(&report, args.format)?, stderr: String::new(), status: status(&report) })
 }
