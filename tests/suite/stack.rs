@@ -4,6 +4,8 @@
 //! The trees are as the facts describe the installations; the libraries in them
 //! hold nothing but the headers that are read.
 
+mod decisions;
+
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -28,6 +28,7 @@ pub fn open(case: &Case) -> CaseResult {
         solvers: Vec::new(),
         seconds: 0.0,
         torch_seconds: 0.0,
+        warm_seconds: None,
         printed: None,
     }
 }
@@ -47,6 +48,7 @@ pub fn judge(case: &Case, exchange: &Exchange, allowed: Allowed) -> CaseResult {
         Ok(Reply::Answer(answer)) => match serde_json::from_value::<Measured>(answer.clone()) {
             Ok(measured) => {
                 result.torch_seconds = measured.torch_seconds;
+                result.warm_seconds = measured.warm_seconds;
                 answered(case, &measured, &mut result, exchange.late, allowed)
             }
             Err(error) => (Verdict::Garbage, Some(format!("the answer is none: {error}"))),

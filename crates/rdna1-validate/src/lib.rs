@@ -12,6 +12,7 @@
 //! ```
 
 pub mod cases;
+pub mod compare;
 pub mod diagnosis;
 pub mod environment;
 pub mod interpreter;
@@ -22,8 +23,10 @@ pub mod page;
 pub mod plan;
 pub mod private;
 pub mod progress;
+pub mod prometheus;
 pub mod references;
 pub mod report;
+pub mod select;
 pub mod session;
 pub mod solvers;
 pub mod suite;
@@ -62,10 +65,14 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Compare the reports of many machines: what passed where, and what got worse.
+    Compare(compare::Args),
     /// Check device code without a GPU: instructions that a card lacks, hardware bugs that the code does not avoid.
     Isa(isa::Args),
     /// Tell without a GPU what MIOpen would do: solver, workspace, what would fail and why.
     Plan(plan::Args),
+    /// Measure which gfx choice and profile serve this card and PyTorch best, and record the best.
+    Select(select::Args),
 }
 
 /// The JSON schema of reports.
@@ -91,6 +98,8 @@ pub fn main(cli: &Cli) -> ExitCode {
         None => suite::run(Root::new(&cli.root), &cli.suite),
         Some(Command::Isa(args)) => isa::run(args),
         Some(Command::Plan(args)) => plan::run(args),
+        Some(Command::Compare(args)) => compare::run(args),
+        Some(Command::Select(args)) => select::run(Root::new(&cli.root), args),
     };
     match result {
         Ok(outcome) => {

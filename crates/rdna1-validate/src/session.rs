@@ -71,6 +71,8 @@ pub struct Options {
     pub timeout: Duration,
     /// For the report: the level that the cases are from.
     pub level: Option<Level>,
+    /// Whether to measure also how long each takes once it has been computed before.
+    pub timed: bool,
 }
 
 impl Default for Options {
@@ -84,6 +86,7 @@ impl Default for Options {
             any_gpu: false,
             timeout: Duration::from_secs(60),
             level: None,
+            timed: false,
         }
     }
 }
@@ -416,7 +419,8 @@ impl Session<'_> {
         }
         let is_model = matches!(case.work, Work::ModelInference(_) | Work::ModelTraining(_));
         let limit = self.options.timeout * if is_model { MODEL_FACTOR } else { 1 };
-        let question = Question::Case { work: &case.work, device: self.device, file: file.as_deref() };
+        let question =
+            Question::Case { work: &case.work, device: self.device, file: file.as_deref(), timed: self.options.timed };
         let exchange = self.worker.ask(&question, limit);
         let result = judge::judge(case, &exchange, self.launch.allowed);
         self.timing.torch += result.torch_seconds;

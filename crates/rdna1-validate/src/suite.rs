@@ -4,7 +4,10 @@
 //! Exit status: 0 everything passed; 1 something failed, crashed or hung; 2
 //! usage; 3 it could not run, or not to its end; 4 nothing was selected.
 
-use std::path::PathBuf;
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -37,6 +40,8 @@ pub enum Format {
     Json,
     /// For continuous integration.
     Junit,
+    /// Metrics for the node exporter's textfile collector.
+    Prometheus,
 }
 
 /// Arguments of the suite.
@@ -73,15 +78,15 @@ pub struct Args {
     /// directory; the function returns the model, or the model and its input.
     #[arg(long, value_name = "MODULE:FUNCTION", value_parser = model)]
     pub model: Vec<String>,
-    /// How to print the report: text, json or junit.
+    /// How to print the report: text, json, junit or prometheus.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
-    /// Also write the report to this file, as its name ends: .json, .xml (JUnit), otherwise text.
+    /// Also write the report to this file, as its name ends: .json, .xml (JUnit), .prom (metrics), otherwise text.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "is no number of seconds".to_owned())?;
     if (0.1..=86_400.0).contains(&seconds) {
         Ok(Duration::from_secs_f64(seconds))
@@ -109,10 +114,8 @@ pub fn run(root: Root, args: &Args) -> anyhow::Result<Outcome> {
         let stdout = cases.iter().map(|case| format!("{:40} {}\n", case.name, case.work)).collect();
         return Ok(Outcome { stdout, ..Outcome::default() });
     }
-    if let Some(file) = &args.report {
-        // Before an hour of computing, not after it.
-        std::fs::File::create(file).with_context(|| format!("cannot write {}", file.display()))?;
-    }
+    // Before an hour of computing, not after it.
+    let place = args.report.as_deref().map(Place::open).transpose()?;
     let options = Options {
         root,
         python: args.python.clone(),
@@ -122,21 +125,66 @@ pub fn run(root: Root, args: &Args) -> anyhow::Result<Outcome> {
         any_gpu: args.any_gpu,
         timeout: args.timeout,
         level: Some(args.level),
+        timed: false,
     };
     let interrupted = Arc::new(AtomicBool::new(false));
     watch_signals(&interrupted)?;
     let report = session::run(&options, &cases, &mut Progress::new(), &interrupted)?;
-    if let Some(file) = &args.report {
-        let format = match file.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => Format::Json,
-            Some("xml") => Format::Junit,
-            _ => Format::Text,
-        };
-        let text = printed(&report, format)?;
-        let text = anstream::adapter::strip_str(&text).to_string();
-        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    if let Some(place) = place {
+        place.write(&report)?;
     }
     Ok(Outcome { stdout: printed(&report, args.format)?, stderr: String::new(), status: status(&report) })
+}
+
+/// Where a report is written to.
+enum Place {
+    /// A file, written in place.
+    File(PathBuf),
+    /// A file that a collector may read at any moment: it is replaced as a whole.
+    /// The new one has no name that a collector would look at.
+    Replaced(PathBuf, tempfile::NamedTempFile),
+}
+
+impl Place {
+    fn open(file: &Path) -> anyhow::Result<Self> {
+        let cannot = || format!("cannot write {}", file.display());
+        if file.extension().is_some_and(|extension| extension == "prom") {
+            let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let new = tempfile::Builder::new().prefix(".rdna1-").tempfile_in(dir).with_context(cannot)?;
+            return Ok(Self::Replaced(file.to_owned(), new));
+        }
+        std::fs::File::create(file).with_context(cannot)?;
+        Ok(Self::File(file.to_owned()))
+    }
+
+    fn write(self, report: &Report) -> anyhow::Result<()> {
+        let (Self::File(file) | Self::Replaced(file, _)) = &self;
+        let cannot = format!("cannot write {}", file.display());
+        let text = printed(report, Format::by_name(file))?;
+        // A page in a file has no colours.
+        let text = anstream::adapter::strip_str(&text).to_string();
+        match self {
+            Self::File(file) => std::fs::write(file, text).context(cannot),
+            Self::Replaced(file, mut new) => {
+                new.write_all(text.as_bytes()).with_context(|| cannot.clone())?;
+                // Whoever collects is not who measured.
+                new.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(|| cannot.clone())?;
+                new.persist(file).map(drop).context(cannot)
+            }
+        }
+    }
+}
+
+impl Format {
+    /// The format that a file's name asks for.
+    fn by_name(file: &Path) -> Self {
+        match file.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => Self::Json,
+            Some("xml") => Self::Junit,
+            Some("prom") => Self::Prometheus,
+            _ => Self::Text,
+        }
+    }
 }
 
 fn selected(args: &Args) -> anyhow::Result<Vec<Case>> {
@@ -160,7 +208,7 @@ fn selected(args: &Args) -> anyhow::Result<Vec<Case>> {
 }
 
 /// The first signal ends the run in order, the second at once.
-fn watch_signals(interrupted: &Arc<AtomicBool>) -> anyhow::Result<()> {
+pub(crate) fn watch_signals(interrupted: &Arc<AtomicBool>) -> anyhow::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register_conditional_shutdown(signal, FAILED.into(), Arc::clone(interrupted))
@@ -179,6 +227,7 @@ pub fn printed(report: &Report, format: Format) -> anyhow::Result<String> {
         Format::Text => crate::page::render(report),
         Format::Json => serde_json::to_string_pretty(report)? + "\n",
         Format::Junit => crate::junit::render(report)?,
+        Format::Prometheus => crate::prometheus::render(report),
     })
 }
 

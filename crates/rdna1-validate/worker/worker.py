@@ -186,7 +186,9 @@ def conv_reference(work: Json) -> Dict[str, Any]:
     return result
 
 
-def conv_device(work: Json, device: Any, channel: Channel, reference: Dict[str, Any]) -> List[Dict[str, Any]]:
+def conv_device(
+    work: Json, device: Any, channel: Channel, reference: Dict[str, Any], clock: "Clock"
+) -> List[Dict[str, Any]]:
     import torch
 
     compute = dtype_of(work["autocast"] or work["data_type"])
@@ -222,7 +224,40 @@ def conv_device(work: Json, device: Any, channel: Channel, reference: Dict[str, 
             finish(device)
             result.update(zip(["grad-weight", "grad-bias"], rest))
         results.append(result)
+
+    def once() -> None:
+        with autocast(device, work["autocast"]):
+            y = conv_call(work, leaves[0], leaves[1], leaves[2] if b is not None else None)
+        torch.autograd.grad(y, leaves, g.to(y.dtype))
+
+    clock.measure(once, device)
     return results
+
+
+class Clock:
+    """Times what has been computed before: nothing is compiled or searched for any more."""
+
+    # Enough for a minimum that the machine's other work does not shape.
+    LEAST_RUNS, MOST_RUNS, SECONDS = 3, 50, 0.1
+
+    def __init__(self, wanted: bool) -> None:
+        self.wanted = wanted
+        self.seconds: Optional[float] = None
+
+    def measure(self, once: Callable[[], Any], device: Any) -> None:
+        if not self.wanted:
+            return
+        begin, runs = time.monotonic(), 0
+        while runs < self.LEAST_RUNS or runs < self.MOST_RUNS and time.monotonic() - begin < self.SECONDS:
+            started = time.perf_counter()
+            once()
+            finish(device)
+            self.take(time.perf_counter() - started)
+            runs += 1
+
+    def take(self, seconds: float) -> None:
+        if self.wanted:
+            self.seconds = seconds if self.seconds is None else min(self.seconds, seconds)
 
 
 @contextlib.contextmanager
@@ -305,7 +340,10 @@ def plain_reference(work: Json) -> Dict[str, Any]:
     return result
 
 
-def plain_device(work: Json, device: Any, channel: Channel, reference: Dict[str, Any]) -> List[Dict[str, Any]]:
+def plain_device(
+    work: Json, device: Any, channel: Channel, reference: Dict[str, Any], _clock: Clock
+) -> List[Dict[str, Any]]:
+    # No profile changes what a control does, so that none is timed.
     import torch
 
     inputs, formula, numbers = plain_inputs(work)
@@ -462,7 +500,9 @@ def model_reference(work: Json) -> Dict[str, Any]:
     return {"output": double, "digest": start, "cpu-error": (single - double).abs().max() / largest}
 
 
-def model_inference(work: Json, device: Any, channel: Channel, reference: Dict[str, Any]) -> List[Dict[str, Any]]:
+def model_inference(
+    work: Json, device: Any, channel: Channel, reference: Dict[str, Any], clock: Clock
+) -> List[Dict[str, Any]]:
     model, inputs = build_model(work)
     model.eval()
     same_start(reference, list(model.parameters()) + list(floating(inputs, lambda t: t)))
@@ -472,10 +512,11 @@ def model_inference(work: Json, device: Any, channel: Channel, reference: Dict[s
     for _ in range(REPEATS):
         channel.phase("forward")
         results.append({"output": answer_of(model, inputs)})
+    clock.measure(lambda: answer_of(model, inputs), device)
     return results
 
 
-def model_training(work: Json, device: Any, channel: Channel) -> List[Json]:
+def model_training(work: Json, device: Any, channel: Channel, clock: Clock) -> List[Json]:
     """Some steps on one batch. A model that learns fits it better and better."""
     import torch
 
@@ -488,6 +529,7 @@ def model_training(work: Json, device: Any, channel: Channel) -> List[Json]:
     target = None
     for step in range(work["steps"]):
         channel.phase("step {}".format(step + 1))
+        started = time.perf_counter()
         optimiser.zero_grad()
         output = model(*inputs)
         if isinstance(output, (tuple, list)):
@@ -498,6 +540,7 @@ def model_training(work: Json, device: Any, channel: Channel) -> List[Json]:
         loss.backward()
         optimiser.step()
         finish(device)
+        clock.take(time.perf_counter() - started)
         losses.append(float(loss.item()))
     is_number = all(abs(loss) < float("inf") for loss in losses)
     nan = sum(1 for loss in losses if loss != loss)
@@ -634,16 +677,18 @@ def case(request: Json, channel: Channel) -> Json:
     if kind == "copy":
         return copy_device(work, device, channel)
     answer: Json = {}
+    clock = Clock(bool(request["timed"]))
     if kind == "model-training":
-        answer["checks"] = model_training(work, device, channel)
+        answer["checks"] = model_training(work, device, channel, clock)
     else:
         right = torch.load(request["file"], weights_only=True)
         run = {"conv": conv_device, "model-inference": model_inference}.get(kind, plain_device)
-        results = run(work, device, channel, right)
+        results = run(work, device, channel, right, clock)
         channel.phase("compare")
         answer["checks"] = compare(results, right)
         if "cpu-error" in right:
             answer["cpu_error"] = float(right["cpu-error"])
+    answer["warm_seconds"] = clock.seconds
     answer["torch_seconds"] = time.monotonic() - started
     return answer
 

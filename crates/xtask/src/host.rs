@@ -30,6 +30,7 @@ pub const PACKAGES: &[&str] = &[
     "podman",
     "python3-dotenv",
     "python3-jsonschema",
+    "python3-prometheus-client",
     "python3-torch",
     "python3-torchvision",
     "python3-venv",

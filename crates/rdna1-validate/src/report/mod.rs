@@ -114,6 +114,10 @@ pub struct CaseResult {
     pub seconds: f64,
     /// The part of it that the worker spent in PyTorch, in seconds.
     pub torch_seconds: f64,
+    /// How long the computation takes once nothing has to be compiled any more,
+    /// in seconds; absent where nobody asked.
+    #[serde(default)]
+    pub warm_seconds: Option<f64>,
     /// The end of what the worker printed during the case, where it did not pass.
     pub printed: Option<String>,
 }

@@ -41,6 +41,8 @@ pub enum Question<'a> {
         device: &'a str,
         /// Its reference.
         file: Option<&'a str>,
+        /// Whether to say how long it takes once it has been computed before.
+        timed: bool,
     },
 }
 
@@ -155,6 +157,9 @@ pub struct Measured {
     /// Of a model: the error of the CPU's own float32.
     #[serde(default)]
     pub cpu_error: Option<f64>,
+    /// Seconds of the quickest of several repetitions.
+    #[serde(default)]
+    pub warm_seconds: Option<f64>,
     /// Seconds in PyTorch.
     pub torch_seconds: f64,
 }

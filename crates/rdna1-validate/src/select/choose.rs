@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which candidate is tried next, and which is the best: pure decisions over
+//! what was measured. How it is measured is [`Measure`]'s business.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rdna1_core::gfx::GfxChoice;
+
+use super::candidates::{Candidate, Plan};
+
+/// Two candidates whose times differ by less are equally fast; then the safer one is better.
+pub const TOLERANCE: f64 = 1.05;
+
+/// What came out of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// Every case passed.
+    Passed,
+    /// Some cases were refused with a clear error, all others passed.
+    RefusesSome,
+    /// A result was wrong.
+    Wrong,
+    /// The process died.
+    Crashed,
+    /// A case did not end.
+    Hung,
+    /// The whole machine had to be started again while it was tried.
+    FrozeMachine,
+    /// Nothing could be run.
+    CouldNotRun,
+    /// It was left out.
+    NotTried,
+}
+
+impl Verdict {
+    /// In words, for tables and records.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::RefusesSome => "refuses some",
+            Self::Wrong => "wrong",
+            Self::Crashed => "crashed",
+            Self::Hung => "hung",
+            Self::FrozeMachine => "froze the machine",
+            Self::CouldNotRun => "could not run",
+            Self::NotTried => "not tried",
+        }
+    }
+
+    /// Whether it may be chosen.
+    pub fn is_usable(self) -> bool {
+        matches!(self, Self::Passed | Self::RefusesSome)
+    }
+}
+
+/// What a candidate did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// In one word.
+    pub verdict: Verdict,
+    /// How many cases were tried.
+    pub tried: u32,
+    /// Seconds of each case that passed, by its name.
+    pub times: BTreeMap<String, f64>,
+    /// What happened, where something did; why it was not tried.
+    pub note: Option<String>,
+    /// Why nothing that shares its gfx choice can work: what needs no MIOpen fails as well.
+    pub gfx_is_broken: Option<String>,
+    /// Why nothing more can be tried: the GPU does not answer any more.
+    pub gpu_is_lost: Option<String>,
+}
+
+impl Outcome {
+    /// One without any case.
+    pub fn without_cases(verdict: Verdict, note: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            tried: 0,
+            times: BTreeMap::new(),
+            note: Some(note.into()),
+            gfx_is_broken: None,
+            gpu_is_lost: None,
+        }
+    }
+
+    /// How many cases passed.
+    pub fn passed(&self) -> u32 {
+        u32::try_from(self.times.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// Measures one candidate, isolated, and stops it at its first hang.
+pub trait Measure {
+    /// What it did; an error ends the whole selection and nothing is recorded.
+    ///
+    /// # Errors
+    /// It was interrupted.
+    fn measure(&mut self, candidate: &Candidate) -> anyhow::Result<Outcome>;
+}
+
+/// A selection under way.
+#[derive(Debug, Clone, Default)]
+pub struct Selector {
+    /// What is still to be looked at, in order.
+    waiting: VecDeque<(Candidate, Option<String>)>,
+    /// What is known so far, in order.
+    results: Vec<(Candidate, Outcome)>,
+    /// Candidates that froze the machine earlier.
+    frozen: Vec<(GfxChoice, String)>,
+    /// Try foreign code although code that fits the card has passed.
+    all: bool,
+    broken: BTreeMap<GfxChoice, String>,
+    lost: Option<String>,
+}
+
+/// The best of what was measured, as places in the list of results.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// For a single process.
+    pub process: Option<usize>,
+    /// For the whole machine.
+    pub machine: Option<usize>,
+}
+
+impl Selector {
+    /// Starts with a plan; `all` also tries what is less safe than what passed.
+    pub fn new(plan: Plan, frozen: Vec<(GfxChoice, String)>, all: bool) -> Self {
+        Self { waiting: plan.steps.into(), frozen, all, ..Self::default() }
+    }
+
+    /// The next candidate to measure. Those that are not worth it are passed over.
+    pub fn next_candidate(&mut self) -> Option<Candidate> {
+        while let Some((candidate, senseless)) = self.waiting.pop_front() {
+            let against = senseless.map(|why| (Verdict::NotTried, why)).or_else(|| self.reason_against(&candidate));
+            let Some((verdict, why)) = against else { return Some(candidate) };
+            self.results.push((candidate, Outcome::without_cases(verdict, why)));
+        }
+        None
+    }
+
+    fn reason_against(&self, candidate: &Candidate) -> Option<(Verdict, String)> {
+        let not = |why: String| Some((Verdict::NotTried, why));
+        if let Some(why) = &self.lost {
+            return not(why.clone());
+        }
+        if self.frozen.iter().any(|(gfx, profile)| *gfx == candidate.gfx && *profile == candidate.profile) {
+            return Some((Verdict::FrozeMachine, "at an earlier try; --retry tries it again".into()));
+        }
+        if let Some(why) = self.broken.get(&candidate.gfx) {
+            return not(why.clone());
+        }
+        let safer = self.results.iter().find(|(c, o)| c.code_fits_card && o.verdict == Verdict::Passed);
+        match safer {
+            Some((safer, _)) if !self.all && !candidate.code_fits_card => {
+                not(format!("less safe than {safer}, which passed; --all tries it all the same"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes the outcome of the candidate that [`Self::next_candidate`] gave.
+    pub fn report(&mut self, candidate: Candidate, outcome: Outcome) {
+        if let Some(why) = &outcome.gfx_is_broken {
+            self.broken.insert(candidate.gfx, why.clone());
+        }
+        if let Some(why) = &outcome.gpu_is_lost {
+            self.lost = Some(why.clone());
+        }
+        self.results.push((candidate, outcome));
+    }
+
+    /// Measures until nothing is left. `before` is called with each candidate
+    /// that is about to be measured.
+    ///
+    /// # Errors
+    /// As the measuring and `before` report; then nothing is to be recorded.
+    pub fn run(
+        &mut self,
+        measure: &mut dyn Measure,
+        before: &mut dyn FnMut(&Candidate) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        while let Some(candidate) = self.next_candidate() {
+            before(&candidate)?;
+            let outcome = measure.measure(&candidate)?;
+            self.report(candidate, outcome);
+        }
+        Ok(())
+    }
+
+    /// What is known, in the order in which it was found.
+    pub fn results(&self) -> &[(Candidate, Outcome)] {
+        &self.results
+    }
+
+    /// Why nothing more was tried at some point.
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
+    }
+
+    /// The cases that every usable candidate passed.
+    pub fn common_cases(&self) -> BTreeSet<&str> {
+        let usable = self.results.iter().filter(|(_, outcome)| outcome.verdict.is_usable());
+        let mut sets = usable.map(|(_, outcome)| outcome.times.keys().map(String::as_str).collect::<BTreeSet<_>>());
+        let first = sets.next().unwrap_or_default();
+        sets.fold(first, |common, set| common.intersection(&set).copied().collect())
+    }
+
+    /// Seconds that a result took for the cases which all usable candidates passed.
+    pub fn seconds(&self, outcome: &Outcome) -> Option<f64> {
+        let common = self.common_cases();
+        let times: Vec<f64> = common.iter().filter_map(|case| outcome.times.get(*case)).copied().collect();
+        (!times.is_empty() && times.len() == common.len()).then(|| times.iter().sum())
+    }
+
+    /// The best: correctness first, then code that fits the card, then speed;
+    /// among equally fast ones the safer, which is the earlier.
+    pub fn choice(&self) -> Choice {
+        Choice { process: self.best(|_| true), machine: self.best(|candidate| candidate.machine_wide) }
+    }
+
+    fn best(&self, eligible: impl Fn(&Candidate) -> bool) -> Option<usize> {
+        let usable = || {
+            let all = self.results.iter().enumerate();
+            all.filter(|(_, (c, o))| o.verdict.is_usable() && !o.times.is_empty() && eligible(c))
+        };
+        // Fewer refusals are more correct; foreign code is less so, whatever it has shown.
+        let rank = |(_, (candidate, outcome)): &(usize, &(Candidate, Outcome))| {
+            (outcome.verdict, !candidate.code_fits_card, outcome.tried.saturating_sub(outcome.passed()))
+        };
+        let best = usable().map(|entry| rank(&entry)).min()?;
+        let finalists = || usable().filter(|entry| rank(entry) == best);
+        let time = |(_, (_, outcome)): &(usize, &(Candidate, Outcome))| self.seconds(outcome).unwrap_or(f64::INFINITY);
+        let quickest = finalists().map(|entry| time(&entry)).fold(f64::INFINITY, f64::min);
+        finalists().find(|entry| time(entry) <= quickest * TOLERANCE).map(|(place, _)| place)
+    }
+}
