@@ -26,6 +26,8 @@ pub mod progress;
 pub mod prometheus;
 pub mod references;
 pub mod report;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod select;
 pub mod session;
 pub mod solvers;
@@ -75,12 +77,6 @@ pub enum Command {
     Select(select::Args),
 }
 
-/// The JSON schema of reports.
-#[cfg(feature = "schema")]
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(report::Report).to_value()
-}
-
 /// What a subcommand has to say.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -96,8 +92,8 @@ pub struct Outcome {
 pub fn main(cli: &Cli) -> ExitCode {
     let result = match &cli.command {
         None => suite::run(Root::new(&cli.root), &cli.suite),
-        Some(Command::Isa(args)) => isa::run(args),
-        Some(Command::Plan(args)) => plan::run(args),
+        Some(Command::Isa(args)) => isa::run(&Root::new(&cli.root), args),
+        Some(Command::Plan(args)) => plan::run(&Root::new(&cli.root), args),
         Some(Command::Compare(args)) => compare::run(args),
         Some(Command::Select(args)) => select::run(Root::new(&cli.root), args),
     };

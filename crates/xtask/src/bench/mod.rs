@@ -4,6 +4,8 @@
 //!
 //! Nothing here fails: figures depend on the machine, ratios less so.
 
+mod device_code;
+mod miopen;
 mod validate;
 
 use std::fs;
@@ -18,7 +20,7 @@ use rdna1_core::policy::Policy;
 use rdna1_core::root::Root;
 use rdna1_stack::Survey;
 
-use crate::{dist, host, install};
+use crate::{dist, host, install, test};
 
 /// A fixture of an RX 5600 XT as it is early at boot.
 const EARLY: &str = "tests/cases/01-rx5600xt-early-boot/root";
@@ -29,6 +31,9 @@ pub struct Args {
     /// Runs of each side; the median counts.
     #[arg(long, default_value_t = 21)]
     runs: usize,
+    /// Measure boots instead, with and without the package: takes minutes and root.
+    #[arg(long)]
+    boots: bool,
 }
 
 /// One line of the table.
@@ -40,10 +45,20 @@ struct Row {
     goal: &'static str,
 }
 
+impl Row {
+    /// What could not be measured, and why.
+    fn left_out(what: &str, why: &str) -> Self {
+        Self { what: what.to_owned(), ours: "-".into(), peer: why.to_owned(), ratio: None, goal: "" }
+    }
+}
+
 /// Runs the task. Our own code is measured as it is released, so that a debug
 /// build of this program builds and runs another one.
 #[allow(clippy::print_stdout, reason = "the answer of the command")]
 pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
+    if args.boots {
+        return test::boots(top);
+    }
     if cfg!(debug_assertions) {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let runs = args.runs.to_string();
@@ -66,6 +81,8 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     rows.extend(bench.validator()?);
     rows.push(bench.packages()?);
     rows.push(bench.installed_size()?);
+    rows.extend(bench.device_code()?);
+    rows.extend(bench.proof()?);
     print!("{}", table(&rows));
     println!("\nmedians of {} runs; peers run on this machine in the same minute", args.runs);
     Ok(())
