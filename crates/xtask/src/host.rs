@@ -35,6 +35,7 @@ pub const PACKAGES: &[&str] = &[
     "python3-jsonschema",
     "python3-prometheus-client",
     "python3-torch",
+    "python3-torchvision",
     "python3-venv",
     "qemu-system-x86",
     "rpm",

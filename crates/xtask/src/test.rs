@@ -34,7 +34,7 @@ const STEPS: [Step; 9] = [
     ("lint", lint),
     ("licences", licences),
     ("generated", |top| generate::check(top)),
-    ("root", |top| if is_root() { debian::root(top).map(drop) } else { Ok(()) }),
+    ("root", |top| if is_root() { debian::root(top).and_then(|_| debian::torch_root(top)).map(drop) } else { Ok(()) }),
     ("packages", |top| dist::build(top, &top.join("target/dist")).map(drop)),
     ("tests", tests),
     (NATIVE, native),
@@ -107,6 +107,7 @@ fn cargo_for_tests(top: &Path) -> anyhow::Result<Command> {
     if is_root() {
         command.args(["--mount", "--propagation", "private"]).arg(&cargo);
         command.env("RDNA1_TEST_ROOT", debian::root(top)?).env("RDNA1_REQUIRE_ALL", "1");
+        command.env("RDNA1_TEST_TORCH_ROOT", debian::torch_root(top)?);
     }
     command.current_dir(top).env("RDNA1_DIST", top.join("target/dist"));
     Ok(command)
