@@ -33,6 +33,7 @@ rustPlatform.buildRustPackage {
   # By itself: cargo would give it the features that xtask asks of the same crates.
   cargoBuildFlags = [
     "--package=rdna1-rocm-fix"
+    "--package=rdna1-validate"
   ];
 
   # Optimising the tests takes minutes and shows nothing more.

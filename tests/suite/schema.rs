@@ -38,12 +38,12 @@ fn validate(schema: &str, document: &str) -> Output {
     child.wait_with_output().expect("python ends")
 }
 
-fn accepts(schema: &str, document: &str) {
+pub(crate) fn accepts(schema: &str, document: &str) {
     let output = validate(schema, document);
     assert!(output.status.success(), "{schema}: {}", String::from_utf8_lossy(&output.stdout));
 }
 
-fn refuses(schema: &str, document: &str) {
+pub(crate) fn refuses(schema: &str, document: &str) {
     let output = validate(schema, document);
     assert_eq!(output.status.code(), Some(1), "{schema} accepts {document:.200}");
 }

@@ -48,7 +48,7 @@ pub struct Program {
 
 impl Program {
     /// Every program.
-    pub const ALL: [Self; 2] = [
+    pub const ALL: [Self; 3] = [
         Self { name: "rdna1-rocm-fix", package: "rdna1-rocm-fix", path: "/usr/bin/rdna1-rocm-fix", for_users: true },
         Self {
             name: "rdna1-rocm-fix-generator",
@@ -56,6 +56,7 @@ impl Program {
             path: "/usr/lib/systemd/system-environment-generators/90-rdna1-rocm-fix",
             for_users: false,
         },
+        Self { name: "rdna1-validate", package: "rdna1-validate", path: "/usr/bin/rdna1-validate", for_users: true },
     ];
 
     /// The packages of the workspace that are to be built, each once.

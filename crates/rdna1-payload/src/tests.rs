@@ -55,21 +55,26 @@ fn the_tree_has_these_entries() {
             "755 dir /etc/rdna1-rocm-fix/config.d",
             "644 config /etc/rdna1-rocm-fix/config.yaml",
             "755 file /usr/bin/rdna1-rocm-fix",
+            "755 file /usr/bin/rdna1-validate",
             "755 file /usr/lib/systemd/system-environment-generators/90-rdna1-rocm-fix",
             "644 file /usr/lib/systemd/system/rdna1-rocm-fix.service",
             "644 file /usr/lib/udev/rules.d/90-rocm-rdna1.rules",
             "644 file /usr/share/bash-completion/completions/rdna1-rocm-fix",
+            "644 file /usr/share/bash-completion/completions/rdna1-validate",
             "755 dir /usr/share/doc/rdna1-rocm-fix",
             "644 doc /usr/share/doc/rdna1-rocm-fix/README.md",
             "644 file /usr/share/fish/vendor_completions.d/rdna1-rocm-fix.fish",
+            "644 file /usr/share/fish/vendor_completions.d/rdna1-validate.fish",
             "644 file /usr/share/fish/vendor_conf.d/rocm-rdna1.fish",
             "644 doc /usr/share/man/man1/rdna1-rocm-fix-run.1.gz",
             "644 doc /usr/share/man/man1/rdna1-rocm-fix.1.gz",
+            "644 doc /usr/share/man/man1/rdna1-validate.1.gz",
             "755 dir /usr/share/rdna1-rocm-fix",
             "644 file /usr/share/rdna1-rocm-fix/config.schema.json",
             "644 file /usr/share/rdna1-rocm-fix/policy.schema.json",
             "644 file /usr/share/rdna1-rocm-fix/policy.yaml",
             "644 file /usr/share/zsh/vendor-completions/_rdna1-rocm-fix",
+            "644 file /usr/share/zsh/vendor-completions/_rdna1-validate",
         ]
     );
     let rpm = lines(&build(&artifacts(), Layout::Rpm).expect("it builds"));
@@ -83,6 +88,7 @@ fn the_tree_has_these_entries() {
             "644 license /usr/share/licenses/rdna1-rocm-fix/LICENSE-APACHE",
             "644 license /usr/share/licenses/rdna1-rocm-fix/LICENSE-MIT",
             "644 file /usr/share/zsh/site-functions/_rdna1-rocm-fix",
+            "644 file /usr/share/zsh/site-functions/_rdna1-validate",
         ]
     );
 }

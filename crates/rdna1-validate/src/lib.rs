@@ -75,6 +75,12 @@ pub enum Command {
     Select(select::Args),
 }
 
+/// The JSON schema of reports.
+#[cfg(feature = "schema")]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(report::Report).to_value()
+}
+
 /// What a subcommand has to say.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -113,10 +119,8 @@ pub fn main(cli: &Cli) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        <super::Cli as clap::CommandFactory>::command().debug_assert();
     }
 }

@@ -4,6 +4,8 @@
 //!
 //! Nothing here fails: figures depend on the machine, ratios less so.
 
+mod validate;
+
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -61,6 +63,7 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
         rows.push(bench.detection(functions, cards)?);
     }
     rows.extend(bench.stacks()?);
+    rows.extend(bench.validator()?);
     rows.push(bench.packages()?);
     rows.push(bench.installed_size()?);
     print!("{}", table(&rows));

@@ -32,6 +32,7 @@ pub const PACKAGES: &[&str] = &[
     "python3-jsonschema",
     "python3-prometheus-client",
     "python3-torch",
+    "python3-torchvision",
     "python3-venv",
     "rpm",
     "rpm2cpio",

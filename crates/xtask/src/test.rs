@@ -34,7 +34,7 @@ const STEPS: [Step; 9] = [
     ("lint", lint),
     ("licences", licences),
     ("generated", |top| generate::check(top)),
-    ("root", |top| if is_root() { debian::root(top).map(drop) } else { Ok(()) }),
+    ("root", |top| if is_root() { debian::root(top).and_then(|_| debian::torch_root(top)).map(drop) } else { Ok(()) }),
     ("packages", |top| dist::build(top, &top.join("target/dist")).map(drop)),
     ("tests", tests),
     (NATIVE, native),
@@ -93,6 +93,7 @@ fn tests(top: &Path) -> anyhow::Result<()> {
     if is_root() {
         command.args(["--mount", "--propagation", "private"]).arg(&cargo);
         command.env("RDNA1_TEST_ROOT", debian::root(top)?).env("RDNA1_REQUIRE_ALL", "1");
+        command.env("RDNA1_TEST_TORCH_ROOT", debian::torch_root(top)?);
     }
     command.current_dir(top).env("RDNA1_DIST", top.join("target/dist"));
     run_tool(command.args(["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]))
