@@ -75,10 +75,14 @@ pub enum Command {
     Select(select::Args),
 }
 
-/// The JSON schema of reports.
+/// The JSON schemas of what is printed, each under its file name.
 #[cfg(feature = "schema")]
-pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(report::Report).to_value()
+pub fn schemas() -> [(&'static str, serde_json::Value); 3] {
+    [
+        ("report.schema.json", schemars::schema_for!(report::Report).to_value()),
+        ("select.schema.json", schemars::schema_for!(select::table::Document).to_value()),
+        ("compare.schema.json", schemars::schema_for!(compare::Comparison).to_value()),
+    ]
 }
 
 /// What a subcommand has to say.
