@@ -75,3 +75,29 @@ fn text_and_junit_say_the_same() {
     let output = program("rdna1-validate").args(["--any-gpu", "--report", "/no/such/dir/x"]).output().expect("it runs");
     assert_eq!(output.status.code(), Some(3), "before anything is computed: {output:?}");
 }
+
+#[test]
+fn the_named_interpreter_goes_before_the_active_and_that_before_the_systems() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let environment = |name: &str| {
+        let bin = dir.path().join(name).join("bin");
+        std::fs::create_dir_all(&bin).expect("it is ours");
+        std::fs::copy(top().join("tests/validate/misbehaving.py"), bin.join("python")).expect("it can be copied");
+        dir.path().join(name)
+    };
+    let (venv, conda) = (environment("venv"), environment("conda"));
+    let chosen = |named: bool, variables: &[(&str, &std::path::Path)]| {
+        let mut command = program("rdna1-validate");
+        command.args(["--any-gpu", "--only", "copy/elements1", "--format", "json"]).envs(variables.iter().copied());
+        if named {
+            command.arg("--python").arg(top().join("tests/validate/misbehaving.py"));
+        }
+        let output = command.output().expect("it runs");
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+        report["interpreter"]["chosen_by"].as_str().expect("text").to_owned()
+    };
+    let both = [("VIRTUAL_ENV", venv.as_path()), ("CONDA_PREFIX", conda.as_path())];
+    assert_eq!(chosen(true, &both), "--python");
+    assert_eq!(chosen(false, &both), "VIRTUAL_ENV");
+    assert_eq!(chosen(false, &both[1..]), "CONDA_PREFIX");
+}
