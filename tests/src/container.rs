@@ -48,6 +48,7 @@ pub fn debian_root() -> Option<PathBuf> {
 pub struct Container {
     dir: PathBuf,
     binds: Vec<(PathBuf, String)>,
+    memory: Vec<String>,
 }
 
 impl Container {
@@ -73,7 +74,7 @@ impl Container {
         mount(&["-t", "overlay", "-o", &options, "overlay"], &dir.join("machine"));
         sub(DEVICES);
         let devices = dir.join(DEVICES);
-        Self { dir, binds: Vec::new() }.with_bind(devices, "/sys/bus/pci/devices")
+        Self { dir, binds: Vec::new(), memory: Vec::new() }.with_bind(devices, "/sys/bus/pci/devices")
     }
 
     /// Where the machine's files can be read and changed from outside.
@@ -89,6 +90,65 @@ impl Container {
         self
     }
 
+    /// Mounts a file system in memory inside, with options of tmpfs(5).
+    #[must_use]
+    pub fn with_memory(mut self, inside: &str, options: &str) -> Self {
+        self.memory.push(format!("--tmpfs={inside}:{options}"));
+        self
+    }
+
+    /// Where the files lie that stand for the machine's PCI devices.
+    pub fn devices(&self) -> PathBuf {
+        self.dir.join(DEVICES)
+    }
+
+    /// Gives the machine a KFD, with no nodes yet: its directory of device
+    /// classes becomes a copy of the kernel's, whose links lead where they led.
+    ///
+    /// # Panics
+    /// If memory is full.
+    #[must_use]
+    pub fn with_kfd(self) -> Self {
+        let classes = self.dir.join("classes");
+        for class in std::fs::read_dir("/sys/class").expect("sysfs is mounted").flatten() {
+            let copy = classes.join(class.file_name());
+            std::fs::create_dir_all(&copy).expect("a tmpfs is writable");
+            for device in std::fs::read_dir(class.path()).into_iter().flatten().flatten() {
+                if let Ok(target) = std::fs::read_link(device.path()) {
+                    std::os::unix::fs::symlink(target, copy.join(device.file_name())).expect("a tmpfs is writable");
+                }
+            }
+        }
+        std::fs::create_dir_all(self.kfd_nodes()).expect("a tmpfs is writable");
+        self.with_bind(classes, "/sys/class")
+    }
+
+    fn kfd_nodes(&self) -> PathBuf {
+        self.dir.join("classes/kfd/kfd/topology/nodes")
+    }
+
+    /// KFD takes the cards, also while the machine runs: node 0 is the CPU, and
+    /// each card is the node of its place, driven by amdgpu, with a render node.
+    ///
+    /// # Panics
+    /// If memory is full, or the machine has no KFD.
+    pub fn kfd_takes_the_cards(&self) {
+        let node = |number: usize, text: String| {
+            let dir = self.kfd_nodes().join(number.to_string());
+            std::fs::create_dir_all(&dir).expect("a tmpfs is writable");
+            std::fs::write(dir.join("properties"), text).expect("a tmpfs is writable");
+        };
+        node(0, "simd_count 0\n".into());
+        for number in 1..=std::fs::read_dir(self.devices()).map_or(0, Iterator::count) {
+            let function = self.devices().join(slot(number));
+            std::os::unix::fs::symlink("../amdgpu", function.join("driver")).expect("a tmpfs is writable");
+            std::fs::create_dir_all(function.join(format!("drm/renderD{}", 127 + number)))
+                .expect("a tmpfs is writable");
+            // Bus, device and function in one number.
+            node(number, format!("simd_count 72\nsimd_per_cu 2\ndomain 0\nlocation_id {}\n", number << 8));
+        }
+    }
+
     /// Puts a PCI display function into the machine, for instance `0x731f`
     /// with revision `0xca`: an RX 5600 XT.
     ///
@@ -96,9 +156,9 @@ impl Container {
     /// If memory is full.
     #[must_use]
     pub fn with_card(self, device: &str, revision: &str) -> Self {
-        let devices = self.dir.join(DEVICES);
-        let slot = std::fs::read_dir(&devices).map_or(0, Iterator::count) + 1;
-        let function = devices.join(format!("0000:{slot:02x}:00.0"));
+        let devices = self.devices();
+        let number = std::fs::read_dir(&devices).map_or(0, Iterator::count) + 1;
+        let function = devices.join(slot(number));
         std::fs::create_dir_all(&function).expect("a tmpfs is writable");
         for (attribute, value) in
             [("vendor", "0x1002"), ("device", device), ("class", "0x030000"), ("revision", revision)]
@@ -113,7 +173,7 @@ impl Container {
     /// # Panics
     /// If they cannot be removed.
     pub fn remove_cards(&self) {
-        for entry in std::fs::read_dir(self.dir.join(DEVICES)).expect("it is there").flatten() {
+        for entry in std::fs::read_dir(self.devices()).expect("it is there").flatten() {
             std::fs::remove_dir_all(entry.path()).expect("a tmpfs is writable");
         }
     }
@@ -128,7 +188,7 @@ impl Container {
         for (host, inside) in &self.binds {
             command.arg(format!("--bind-ro={}:{inside}", host.display()));
         }
-        command.stdin(Stdio::null());
+        command.args(&self.memory).stdin(Stdio::null());
         command
     }
 
@@ -223,6 +283,11 @@ impl Drop for Booted {
         let _ = self.nspawn.kill();
         let _ = self.nspawn.wait();
     }
+}
+
+/// The address of a card by its place.
+fn slot(number: usize) -> String {
+    format!("0000:{number:02x}:00.0")
 }
 
 /// Standard error without nspawn's remark that it leaves its propagation

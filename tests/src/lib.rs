@@ -3,6 +3,8 @@
 
 pub mod archive;
 pub mod container;
+pub mod engine;
+pub mod guest;
 pub mod program;
 pub mod tools;
 pub mod tree;

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What processes see on a machine whose real systemd has booted.
 
+mod broken;
+mod mixed;
+pub mod times;
+
 use rdna1_tests::container::{Booted, Container};
 
-use crate::installed::{Family, both, expected, must, rocm};
+use crate::installed::{Family, expected, must, rocm};
 
 /// A machine with the package and a user, not yet booted.
 fn installed(family: Family) -> Option<Container> {
@@ -14,7 +18,7 @@ fn installed(family: Family) -> Option<Container> {
 }
 
 /// Every context, by the command that shows its environment.
-const CONTEXTS: [(&str, &str); 6] = [
+pub const CONTEXTS: [(&str, &str); 6] = [
     ("system service", "systemd-run --quiet --wait --pipe env"),
     ("user manager", "systemctl start user@1000 && systemctl --user --machine=alice@ show-environment"),
     ("login through PAM", "systemd-run --quiet --wait --pipe -p PAMName=login -p User=alice bash -lc env"),
@@ -110,82 +114,6 @@ fn the_hardened_service_refreshes_and_tells_systemd() {
     assert_eq!(seen(&booted, CONTEXTS[0].1), native);
     drop(booted);
     drop(machine);
-}
-
-#[test]
-fn a_broken_configuration_boots_sets_nothing_and_is_explained() {
-    let Some(machine) = installed(Family::Deb) else { return };
-    let machine = machine.with_card("0x731f", "0xca");
-    must(Ok(machine.run("echo 'profile: [' > /etc/rdna1-rocm-fix/config.yaml")));
-    let booted = machine.boot();
-    for (context, command) in CONTEXTS {
-        assert_eq!(seen(&booted, command), [""; 0], "{context}");
-    }
-    must(Ok(booted.run("systemctl start rdna1-rocm-fix.service || true")));
-    let journal = must(Ok(booted.run("journalctl --boot --unit rdna1-rocm-fix --no-pager")));
-    assert!(journal.contains("/etc/rdna1-rocm-fix/config.yaml:"), "{journal}");
-    let status = booted.run("rdna1-rocm-fix status");
-    assert!(both(&status).contains("/etc/rdna1-rocm-fix/config.yaml:"), "{}", both(&status));
-}
-
-/// Boots on which nothing can be decided, by what was done to the machine, and
-/// what the journal then has to say.
-const BROKEN: [(&str, &str, &str); 4] = [
-    (
-        "a policy that does not parse",
-        "echo 'schema: [' > /etc/rdna1-rocm-fix/policy.yaml",
-        "/etc/rdna1-rocm-fix/policy.yaml:",
-    ),
-    (
-        "a configuration whose reading never ends",
-        "rm /etc/rdna1-rocm-fix/config.yaml && mkfifo /etc/rdna1-rocm-fix/config.yaml",
-        "/etc/rdna1-rocm-fix/config.yaml",
-    ),
-    (
-        "a generator that is killed",
-        "cd /usr/lib/systemd/system-environment-generators && rm 90-rdna1-rocm-fix \
-         && printf '#!/bin/sh\\nkill -9 $$\\n' > 90-rdna1-rocm-fix && chmod 755 90-rdna1-rocm-fix",
-        "90-rdna1-rocm-fix",
-    ),
-    (
-        "a generator that is no program",
-        "cd /usr/lib/systemd/system-environment-generators && rm 90-rdna1-rocm-fix \
-         && head -c 100 /dev/zero > 90-rdna1-rocm-fix && chmod 755 90-rdna1-rocm-fix",
-        "90-rdna1-rocm-fix",
-    ),
-];
-
-#[test]
-fn a_machine_with_something_broken_boots_and_sets_nothing() {
-    for (what, how, why) in BROKEN {
-        let Some(machine) = installed(Family::Deb) else { return };
-        let machine = machine.with_card("0x731f", "0xca");
-        must(Ok(machine.run(how)));
-        let booted = machine.boot();
-        for (context, command) in CONTEXTS {
-            assert_eq!(seen(&booted, command), [""; 0], "{what}: {context}");
-        }
-        let failed = must(Ok(booted.run("systemctl --failed --no-legend")));
-        assert_eq!(failed, "", "{what}: units failed");
-        // A container has no kernel log to carry what is said before the journal
-        // runs, so there the reason is said at the next reload.
-        must(Ok(booted.run("systemctl daemon-reload && journalctl --sync")));
-        let journal = must(Ok(booted.run("journalctl --boot --no-pager")));
-        assert!(journal.contains(why), "{what}: {journal}");
-    }
-}
-
-#[test]
-fn a_missing_kmsg_and_a_read_only_etc_change_nothing() {
-    let Some(machine) = installed(Family::Deb) else { return };
-    let machine = machine.with_card("0x731f", "0xca");
-    let etc = machine.root().join("etc");
-    let machine = machine.with_bind(etc, "/etc");
-    let booted = machine.boot();
-    must(Ok(booted.run("! touch /etc/rdna1-rocm-fix/x 2>/dev/null && ! [ -c /dev/kmsg ]")));
-    for (context, command) in CONTEXTS {
-        assert_eq!(seen(&booted, command), expected(), "{context}");
-    }
 }
 
 #[test]

@@ -11,6 +11,7 @@
 //! [`root::Root`], so that a directory can stand for a whole machine.
 
 pub mod advisory;
+pub mod cdi;
 pub mod config;
 pub mod gfx;
 pub mod guidance;

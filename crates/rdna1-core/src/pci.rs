@@ -21,7 +21,7 @@ pub const LINKS: [&str; 2] = ["driver", "physfn"];
 /// Base class of AMD's GPUs without a display engine that do not call
 /// themselves display controllers (Instinct MI300): amdgpu takes every
 /// AMD function of it, so a machine-wide override would hit it too.
-const ACCELERATOR: u8 = 0x12;
+pub const ACCELERATOR: u8 = 0x12;
 
 /// A PCI function of a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -18,8 +18,13 @@ use crate::context::{Context, current_environment};
 use crate::state;
 
 /// Seconds after which the kernel ends this program, whatever it waits for;
-/// systemd itself would wait for 90. An ordinary run takes a few milliseconds.
-const TIME_LIMIT: u32 = 5;
+/// systemd itself would wait for 90, and nothing else starts meanwhile. An
+/// ordinary run takes a few milliseconds.
+const TIME_LIMIT: u32 = 2;
+
+/// Most unreadable files of the machine that are reported: where one attribute
+/// cannot be read, hundreds cannot.
+const PROBLEMS_REPORTED: usize = 3;
 
 /// The environment generator.
 ///
@@ -38,6 +43,10 @@ fn generate(root: Root) -> anyhow::Result<()> {
     let context = Context::read_for_boot(root)?;
     for problem in &context.broken {
         report(&format!("nothing is set, because {problem}"));
+    }
+    // A card that cannot be seen is none, and nothing is set for it.
+    for problem in context.machine.problems.iter().take(PROBLEMS_REPORTED) {
+        report(&format!("a card may go unseen, because {} {}", problem.path, problem.problem));
     }
     let machine_wide = context.resolve_machine();
     if let Err(problem) = state::write(&context.root, &machine_wide) {

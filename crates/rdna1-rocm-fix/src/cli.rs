@@ -55,6 +55,17 @@ pub enum Command {
         #[command(flatten)]
         choice: Choice,
     },
+    /// Print a CDI specification: the cards and their environment, for containers.
+    ///
+    /// Saved as /etc/cdi/rdna1-rocm-fix.json, it makes podman (and docker from 25
+    /// on, containerd, CRI-O) know the devices `rdna1-rocm-fix/gpu=all`, `=0`, `=1`
+    /// and so on. Exit status 1, and nothing printed, if there is no card with a
+    /// device node.
+    Cdi {
+        /// Profile and gfx choice.
+        #[command(flatten)]
+        choice: Choice,
+    },
     /// Tell who reads a variable, what it does, why it is set, and how we know.
     Explain {
         /// The variable; without it, every variable that is set here.

@@ -18,7 +18,7 @@ use rdna1_core::policy::Policy;
 use rdna1_core::root::Root;
 use rdna1_stack::Survey;
 
-use crate::{dist, host, install};
+use crate::{dist, host, install, test};
 
 /// A fixture of an RX 5600 XT as it is early at boot.
 const EARLY: &str = "tests/cases/01-rx5600xt-early-boot/root";
@@ -29,6 +29,9 @@ pub struct Args {
     /// Runs of each side; the median counts.
     #[arg(long, default_value_t = 21)]
     runs: usize,
+    /// Measure boots instead, with and without the package: takes minutes and root.
+    #[arg(long)]
+    boots: bool,
 }
 
 /// One line of the table.
@@ -44,6 +47,9 @@ struct Row {
 /// build of this program builds and runs another one.
 #[allow(clippy::print_stdout, reason = "the answer of the command")]
 pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
+    if args.boots {
+        return test::boots(top);
+    }
     if cfg!(debug_assertions) {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let runs = args.runs.to_string();

@@ -17,6 +17,7 @@ const RELEASE: &str = "trixie";
 /// and checker.
 const PACKAGES: &[&str] = &[
     "cron",
+    "csh",
     "openssh-server",
     "systemd",
     "systemd-sysv",
@@ -27,6 +28,8 @@ const PACKAGES: &[&str] = &[
     "fish",
     "libpam-systemd",
     "lintian",
+    // For guests of QEMU; containers do not look at it.
+    "linux-image-cloud-amd64",
     "man-db",
     "pciutils",
     "rpm",

@@ -85,9 +85,23 @@ fn tools(top: &Path) -> anyhow::Result<()> {
     ["deadnix", "nixfmt"].into_iter().try_for_each(|program| host::cargo_tool(top, program).map(drop))
 }
 
-/// All Rust tests. In a mount namespace of their own, so that not even a
-/// killed run leaves a mount behind.
+/// All Rust tests.
 fn tests(top: &Path) -> anyhow::Result<()> {
+    let mut command = cargo_for_tests(top)?;
+    run_tool(command.args(["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]))
+}
+
+/// Boots with and without the package, measured: what the suite leaves out.
+pub fn boots(top: &Path) -> anyhow::Result<()> {
+    dist::build(top, &top.join("target/dist"))?;
+    let mut command = cargo_for_tests(top)?;
+    command.args(["test", "--quiet", "--locked", "--package", "rdna1-tests", "--test", "suite", "boots_"]);
+    run_tool(command.args(["--", "--ignored", "--nocapture", "--test-threads=1"]))
+}
+
+/// cargo with what the tests are told. In a mount namespace of their own, so
+/// that not even a killed run leaves a mount behind.
+fn cargo_for_tests(top: &Path) -> anyhow::Result<Command> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = if is_root() { Command::new("unshare") } else { Command::new(&cargo) };
     if is_root() {
@@ -96,7 +110,7 @@ fn tests(top: &Path) -> anyhow::Result<()> {
         command.env("RDNA1_TEST_TORCH_ROOT", debian::torch_root(top)?);
     }
     command.current_dir(top).env("RDNA1_DIST", top.join("target/dist"));
-    run_tool(command.args(["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]))
+    Ok(command)
 }
 
 /// The packages as the distributions build them: from the source tarball, with

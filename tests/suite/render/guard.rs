@@ -91,6 +91,29 @@ fn with_a_guard_what_is_set_stays_even_if_empty() {
     });
 }
 
+/// Berkeley csh ends a script that asks for a name of more than 30 letters, and
+/// with it whatever follows.
+#[test]
+fn a_long_name_is_guarded_too_and_ends_nothing() {
+    const LONG: &str = "RDNA1_T_WITH_A_NAME_LIKE_THE_LONGEST_OF_MIOPEN";
+    on_every_shell(|shell| {
+        let both = [(var(LONG), OURS), (var(NAME), OURS)];
+        let script = written(shell.format, Guard::UnlessSet, &both).expect("every shell carries that");
+        for (before, wanted) in [(None, OURS), (Some("theirs"), "theirs"), (Some(""), "")] {
+            let dir = TempDir::new().expect("there is room for a directory");
+            let mut command = shell.sourcing(&dir, &script, "exec /usr/bin/env -0");
+            command.envs(before.map(|value| (LONG, value)));
+            let found = parse(&quiet(&mut command));
+            let value = |name: &str| found.get(name.as_bytes()).map(Vec::as_slice);
+            assert_eq!(
+                (value(LONG), value(NAME)),
+                (Some(wanted.as_bytes()), Some(OURS.as_bytes())),
+                "{shell:?}: {before:?}"
+            );
+        }
+    });
+}
+
 #[test]
 fn unset_lines_unset_and_do_not_mind_what_is_not_there() {
     on_every_shell(|shell| {

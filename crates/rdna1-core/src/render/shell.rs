@@ -64,6 +64,22 @@ pub(super) fn csh_obstacle(value: &str) -> Option<&'static str> {
     (word > LONGEST_CSH_WORD).then_some("csh reads no word of 8 KiB or more, quotes included")
 }
 
+/// Berkeley csh ends a script at `$?NAME` with a name that is longer, so that what
+/// follows would be lost (measured); `setenv` takes any length.
+const LONGEST_CSH_NAME: usize = 30;
+
+/// As `if (! $?NAME) setenv …`. What only one of the two shells can do is read by
+/// that one alone: the other never evaluates the text. Berkeley csh starts
+/// processes for it, for which there is no other way.
+fn csh_unless_long_name_is_set(name: &VarName, word: &str) -> String {
+    format!(
+        "if ($?tcsh) eval 'set rdna1_set = $?{name}'\n\
+         if (! $?tcsh) eval 'set rdna1_set = `printenv {name} | wc -l`'\n\
+         if ($rdna1_set == 0) setenv {name} {word}\n\
+         unset rdna1_set\n"
+    )
+}
+
 /// csh and tcsh.
 pub(super) fn csh(guard: Guard, set: &[(&VarName, &str)], unset: &[VarName]) -> String {
     let mut out = String::new();
@@ -74,6 +90,7 @@ pub(super) fn csh(guard: Guard, set: &[(&VarName, &str)], unset: &[VarName]) -> 
         let word = csh_word(value);
         out += &match guard {
             Guard::None => format!("setenv {name} {word}\n"),
+            Guard::UnlessSet if name.as_str().len() > LONGEST_CSH_NAME => csh_unless_long_name_is_set(name, &word),
             Guard::UnlessSet => format!("if (! $?{name}) setenv {name} {word}\n"),
         };
     }

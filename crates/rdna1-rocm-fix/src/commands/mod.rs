@@ -2,6 +2,7 @@
 //! One module per command. A command returns what it prints or an error;
 //! only [`main`] writes to the terminal.
 
+mod cdi;
 pub mod detect;
 mod env;
 pub mod evidence;
@@ -70,6 +71,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Status { json, all } => status::run(&context, json, all),
         Command::Detect { json } => detect::run(&context, json),
         Command::Env { format, choice } => env::run(&context, format, &choice),
+        Command::Cdi { choice } => cdi::run(context, &choice),
         Command::Explain { variable, stack: None, .. } => explain::run(&context, variable.as_deref()),
         Command::Explain { variable, stack: Some(stack), json } => {
             evidence::run(&context, variable.as_deref(), &stack, json)

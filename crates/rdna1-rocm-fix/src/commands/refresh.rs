@@ -15,18 +15,29 @@ const RELOAD_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) fn run(context: &Context, reload: bool) -> anyhow::Result<Outcome> {
     let resolution = context.resolve_machine();
-    let changed = state::write(&context.root, &resolution)?;
+    let written = state::write(&context.root, &resolution);
     let mut outcome = Outcome::default();
     for problem in &context.broken {
         outcome.stderr += &format!("nothing is set: {problem}\n");
         outcome.status = super::NO;
     }
+    for problem in &context.machine.problems {
+        outcome.stderr += &format!("a card may go unseen: {} {}\n", problem.path, problem.problem);
+    }
     if let (Some(Inactive::Refused { problem }), true) = (&resolution.inactive, context.broken.is_empty()) {
         outcome.stderr += &format!("nothing is set: {problem}\n");
         outcome.status = super::NO;
     }
+    // Where nothing could be written, shells have nothing, and services are not
+    // to keep what is outdated: what they get does not depend on these files.
+    let changed = *written.as_ref().unwrap_or(&true);
     if changed && reload && context.root.is_system() {
         outcome.stderr += &tell_systemd();
+    }
+    if let Err(problem) = written {
+        outcome.stderr += &format!("login shells stay without the environment: {problem:#}\n");
+        outcome.status = super::FAILED;
+        return Ok(outcome);
     }
     outcome.stdout = match resolution.set.len() {
         0 => "no variables are set\n".to_owned(),

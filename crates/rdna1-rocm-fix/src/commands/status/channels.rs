@@ -53,6 +53,29 @@ const CHANNELS: [(&str, &str, Option<&str>, bool); 4] = [
     ),
 ];
 
+/// Processes that nothing here reaches, and what to do for them.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Unreached {
+    /// Which processes.
+    pub processes: &'static str,
+    /// What gives them the environment.
+    #[serde(rename = "do")]
+    pub remedy: &'static str,
+}
+
+/// What no file of a package can reach in a correct way; each row is measured
+/// in docs/channels.md.
+pub(super) const UNREACHED: [Unreached; 4] = [
+    Unreached { processes: "ssh with a command, cron, CI", remedy: "rdna1-rocm-fix run -- COMMAND" },
+    Unreached { processes: "sudo", remedy: "sudo rdna1-rocm-fix run -- COMMAND, or sudo -i" },
+    Unreached {
+        processes: "zsh on Debian",
+        remedy: "emulate sh -c '. /etc/profile.d/rocm-rdna1.sh' in /etc/zsh/zprofile",
+    },
+    Unreached { processes: "containers", remedy: "rdna1-rocm-fix cdi, or env --format dotenv for --env-file" },
+];
+
 pub(super) fn look(context: &Context) -> Vec<Channel> {
     let root = &context.root;
     let current = state::is_current(root, &context.resolve_machine());

@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use super::{NO, Outcome, json_document};
 use crate::context::{Context, Environment, current_environment};
-pub use channels::{Channel, ChannelState};
+pub use channels::{Channel, ChannelState, Unreached};
 pub use findings::{Finding, Level};
 
 /// What `status --json` prints.
@@ -45,6 +45,8 @@ pub struct Document<'a> {
     resolution: Resolution,
     /// How the environment reaches processes.
     channels: Vec<Channel>,
+    /// Processes that it does not reach by itself, and what to do for them.
+    unreached: &'a [Unreached],
     /// What is wrong or worth knowing, the worst first.
     findings: Vec<Finding>,
     /// Every advisory of the policy, and whether it holds for the machine-wide
@@ -100,6 +102,7 @@ pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Ou
         recorded,
         resolution,
         channels,
+        unreached: if has_card { &channels::UNREACHED } else { &[] },
         findings,
         advisories,
         guidance,

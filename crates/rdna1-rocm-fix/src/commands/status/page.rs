@@ -181,6 +181,10 @@ fn channels(document: &Document<'_>, out: &mut String) {
         };
         *out += &format!("  {:32} {}\n", channel.reaches, styled(style, state));
     }
+    *out += &format!("\n{}\n", styled(TITLE, "Reaches not"));
+    for unreached in document.unreached {
+        *out += &format!("  {}\n{}\n", unreached.processes, wrapped(4, &format!("-> {}", unreached.remedy)));
+    }
 }
 
 fn findings(findings: &[&Finding], out: &mut String) {

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How long boots take, with the package and without it. No test: nothing here
+//! can fail by being slow. `cargo xtask bench --boots` runs it.
+
+use std::time::Duration;
+
+use rdna1_tests::container::{Booted, Container};
+
+use super::broken::Dead;
+use super::installed;
+use crate::installed::{Family, must};
+
+/// Boots of each kind.
+const BOOTS: usize = 9;
+
+/// The times of one kind of boot.
+#[derive(Debug, Default)]
+pub struct Times(Vec<Duration>);
+
+impl Times {
+    pub fn add(&mut self, time: Duration) {
+        self.0.push(time);
+        self.0.sort_unstable();
+    }
+
+    fn at(&self, quarter: usize) -> f64 {
+        self.0[(self.0.len() - 1) * quarter / 4].as_secs_f64() * 1e3
+    }
+
+    /// Median and the middle half.
+    pub fn line(&self, what: &str) -> String {
+        format!("{what:52} {:9.1} ms  ({:.1} to {:.1}, {} runs)", self.at(2), self.at(1), self.at(3), self.0.len())
+    }
+
+    /// How the medians differ, beside the middle half of the first.
+    pub fn against(&self, other: &Self) -> String {
+        let (difference, noise) = (self.at(2) - other.at(2), other.at(3) - other.at(1));
+        let verdict = if difference.abs() <= noise { "inside" } else { "outside" };
+        format!("difference of the medians {difference:+.1} ms, {verdict} the other's middle half of {noise:.1} ms")
+    }
+}
+
+/// From the start of PID 1 to the end of the last job, as systemd-analyze counts.
+fn userspace(booted: &Booted) -> Duration {
+    let show = "systemctl show --value --property=UserspaceTimestampMonotonic --property=FinishTimestampMonotonic";
+    let wait = "while [ $(systemctl show --value --property=FinishTimestampMonotonic) = 0 ]; do sleep 0.05; done";
+    let text = must(Ok(booted.run(&format!("{wait}; {show}"))));
+    let times: Vec<u64> = text.split_whitespace().map(|time| time.parse().expect("microseconds")).collect();
+    Duration::from_micros(times[0].abs_diff(times[1]))
+}
+
+/// What the generator takes, by the journal: from the line before its start to
+/// the line that it has succeeded, in a reload.
+fn generator(booted: &Booted) -> Option<Duration> {
+    must(Ok(
+        booted.run("systemctl log-level debug; systemctl daemon-reload; systemctl log-level info; journalctl --sync")
+    ));
+    let text =
+        must(Ok(booted
+            .run("journalctl --boot --output=short-monotonic --no-hostname --no-pager | grep -- 90-rdna1-rocm-fix")));
+    let time = |line: &str| -> Option<f64> { line.split_once('[')?.1.split_once(']')?.0.trim().parse().ok() };
+    let lines: Vec<&str> = text.lines().collect();
+    let end = lines.iter().rposition(|line| line.contains("succeeded"))?;
+    let start = lines[..end].iter().rposition(|line| line.contains("About to execute"))?;
+    Some(Duration::from_secs_f64(time(lines[end])? - time(lines[start])?))
+}
+
+#[test]
+#[ignore = "measures for minutes; cargo xtask bench --boots runs it"]
+#[allow(clippy::print_stdout, reason = "this is what it is for")]
+fn boots_in_a_container() {
+    let with_card = || installed(Family::Deb).map(|machine| machine.with_card("0x731f", "0xca"));
+    let (Some(with), Some(without)) = (with_card(), with_card()) else { return };
+    must(Ok(without.run("DEBIAN_FRONTEND=noninteractive apt-get purge --yes rdna1-rocm-fix")));
+    let (Some(broken), Some(hanging)) = (with_card(), with_card()) else { return };
+    must(Ok(broken.run("echo 'profile: [' > /etc/rdna1-rocm-fix/config.yaml")));
+    let mut times: [Times; 4] = Default::default();
+    let mut own = Times::default();
+    let boot = |times: &mut Times, machine: &Container, own: Option<&mut Times>| {
+        let booted = machine.boot();
+        times.add(userspace(&booted));
+        if let Some(own) = own {
+            generator(&booted).into_iter().for_each(|time| own.add(time));
+        }
+    };
+    // In turns, so that a busy moment of this machine meets all of them.
+    for turn in 0..BOOTS {
+        boot(&mut times[0], &without, None);
+        boot(&mut times[1], &with, Some(&mut own));
+        boot(&mut times[2], &broken, None);
+        if turn % 3 == 0 {
+            let dead = Dead::mount(&hanging.root().join("etc/rdna1-rocm-fix/config.d"));
+            boot(&mut times[3], &hanging, None);
+            drop(dead);
+        }
+    }
+    let names = ["without the package", "with it and the card", "broken configuration", "our program hangs"];
+    println!("a container's systemd, from the start of PID 1 to the end of its last job:");
+    for (name, of) in names.iter().zip(&times) {
+        println!("  {}", of.line(name));
+    }
+    println!("  with the package: {}", times[1].against(&times[0]));
+    println!("  broken configuration: {}", times[2].against(&times[0]));
+    println!("  {}", own.line("the generator alone, by systemd's journal"));
+}
