@@ -127,3 +127,41 @@ fn what_a_stack_contains_fits_its_schema() {
     accepts("docs/schema/explain.schema.json", &text);
     refuses("docs/schema/explain.schema.json", &text.replace("\"confirmed\"", "\"certain\""));
 }
+
+/// `isa` on code that the test compiles, `plan` on a model: the documents that
+/// need no GPU.
+#[test]
+fn what_isa_and_plan_print_fits_their_schemas() {
+    if !available() {
+        return;
+    }
+    let print = |arguments: &[&str]| {
+        let output = program("rdna1-validate").args(arguments).output().expect("the program runs");
+        String::from_utf8(output.stdout).expect("it prints text")
+    };
+    let plan = print(&["plan", "resnet18", "--gfx-target", "gfx1030", "--on", "gfx1010", "--json"]);
+    accepts("docs/schema/plan.schema.json", &plan);
+    refuses(
+        "docs/schema/plan.schema.json",
+        &plan.replacen("\"gemm\"", "\"gem\"", 1).replace("\"verdict\": \"gemm\"", "\"verdict\": \"gem\""),
+    );
+    refuses("docs/schema/plan.schema.json", &plan.replacen("\"version\"", "\"vresion\"", 1));
+    let clang = "clang-19";
+    if !tools::available(&[clang]) {
+        return;
+    }
+    let dir = assert_fs::TempDir::new().expect("a temporary directory");
+    let object = dir.path().join("kernels.co");
+    let mut compile = Command::new(clang);
+    compile.args(["-target", "amdgcn-amd-amdhsa", "-nogpulib", "-O2", "-x", "cl", "-cl-std=CL2.0", "-mcpu=gfx1030"]);
+    let done = compile.arg(top().join("tests/isa/kernels.cl")).arg("-o").arg(&object).status();
+    assert!(done.is_ok_and(|status| status.success()), "clang compiles");
+    let file = object.display().to_string();
+    let isa = print(&["isa", "--stack", &file, "--json"]);
+    assert!(isa.contains("flat-offset"), "{isa:.400}");
+    accepts("docs/schema/isa.schema.json", &isa);
+    refuses("docs/schema/isa.schema.json", &isa.replace("\"flat-offset\"", "\"flat-earth\""));
+    let kernels = print(&["isa", "--stack", &file, "--kernel", "through_flat", "--json"]);
+    accepts("docs/schema/isa-kernels.schema.json", &kernels);
+    refuses("docs/schema/isa-kernels.schema.json", &kernels.replace("\"rule\"", "\"ruel\""));
+}

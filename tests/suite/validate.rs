@@ -38,6 +38,42 @@ fn a_model_is_served_by_gemm_and_benchmark_shows_what_is_not() {
 }
 
 #[test]
+fn a_list_of_convolutions_is_planned() {
+    let dir = TempDir::new().expect("there is a temporary directory");
+    let list = dir.child("list.yaml");
+    list.write_str(
+        "- {id: plain, channels: 64, filters: 64, input: [56, 56], kernel: 3, padding: same}\n\
+         - {channels: 64, filters: 64, input: [56, 56], kernel: 3, padding: same, layout: channels-last}\n",
+    )
+    .expect("it is ours");
+    let file = list.path().display().to_string();
+    let output = plan(&["--list", &file]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    for part in ["plain", "refused", "served by gemm-naive"] {
+        assert!(text(&output).contains(part), "{part}: {}", text(&output));
+    }
+    assert_eq!(plan(&["--list", &file, "--profile", "gemm-naive"]).status.code(), Some(0));
+    list.write_str("- {channels: 64, filters: 64, input: [56, 56], kernal: 3}\n").expect("it is ours");
+    let output = plan(&["--list", &file]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output).contains("list.yaml") && text(&output).contains("kernal"), "{}", text(&output));
+}
+
+#[test]
+fn a_model_in_half_precision_and_channels_last_for_inference() {
+    let steps = |arguments: &[&str]| {
+        let output = plan(&[&["resnet18", "--json"], arguments].concat());
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("it is JSON")["summary"].clone()
+    };
+    let all = steps(&[]);
+    let inference = steps(&["--inference"]);
+    assert_eq!(all["steps"].as_u64(), inference["steps"].as_u64().map(|steps| 3 * steps));
+    let half = steps(&["--data-type", "f16"]);
+    assert!(half["largest_workspace"].as_u64() < all["largest_workspace"].as_u64(), "{half}");
+    assert!(steps(&["--channels-last"])["by_verdict"]["refused"].as_u64() > Some(0));
+}
+
+#[test]
 fn the_json_document_says_the_same() {
     let output = plan(&["resnet18", "--json"]);
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it is JSON");

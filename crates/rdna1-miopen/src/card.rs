@@ -48,6 +48,17 @@ impl TryFrom<String> for Target {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Target {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Target".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^gfx[0-9a-f]{3,5}$" })
+    }
+}
+
 impl From<Target> for String {
     fn from(target: Target) -> Self {
         target.0
@@ -56,6 +67,7 @@ impl From<Target> for String {
 
 /// What MIOpen asks a card about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Card {
     /// The gfx target that HIP reports.
     pub target: Target,

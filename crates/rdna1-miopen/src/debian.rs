@@ -62,7 +62,7 @@ pub fn unpacked(cache: Option<&Path>, target: &Path) -> Result<PathBuf, Error> {
             if let Some(root) = known.ok().filter(|root| root.exists()) {
                 return Ok(root);
             }
-            let folder = download(&base)?;
+            let folder = download(&Archive::of_this_machine()?, &base)?;
             let packages = packages_in(&folder)?;
             let sums = sums_of(&packages)?;
             (packages, sums)
@@ -155,9 +155,32 @@ fn checked(folder: &Path) -> Result<(Vec<PathBuf>, Vec<u8>), Error> {
     Ok((packages, sums.into_bytes()))
 }
 
-/// Fetches the packages through apt.
-fn download(base: &Path) -> Result<PathBuf, Error> {
-    let apt = Apt::new(base)?;
+/// An archive of Debian packages, as apt is told of it.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    /// Its address.
+    pub uri: String,
+    /// Options of its line in sources.list, in square brackets; empty for none.
+    pub options: String,
+}
+
+impl Archive {
+    /// The one that this machine's apt already uses.
+    ///
+    /// # Errors
+    /// If there is no apt, or it knows no Debian archive.
+    pub fn of_this_machine() -> Result<Self, Error> {
+        Ok(Self { uri: mirror()?, options: String::new() })
+    }
+}
+
+/// Fetches the packages of unstable through apt, below `base`; returns their folder.
+///
+/// # Errors
+/// If the archive cannot be read or trusted, has no MIOpen, or names in its
+/// index what it no longer has.
+pub fn download(archive: &Archive, base: &Path) -> Result<PathBuf, Error> {
+    let apt = Apt::new(archive, base)?;
     let folder = base.join("debs");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).map_err(io("cannot make", &folder))?;
@@ -165,14 +188,28 @@ fn download(base: &Path) -> Result<PathBuf, Error> {
     let packages = apt.closure(&folder)?;
     let mut arguments = vec!["download"];
     arguments.extend(packages.iter().map(String::as_str));
-    apt.run(
-        "apt-get",
-        &arguments,
-        &folder,
-        "apt cannot fetch MIOpen's packages; if it speaks of 404, the mirror's index of Debian unstable is older than \
-         its pool: try again later",
-    )?;
+    let fetched = apt.run("apt-get", &arguments, &folder, "apt cannot fetch MIOpen's packages");
+    fetched.map_err(|error| stale(&error).unwrap_or(error))?;
     Ok(folder)
+}
+
+/// What it means that apt could not fetch a file which the index names: mirrors
+/// of unstable renew the index and the pool at different times.
+fn stale(error: &Error) -> Option<Error> {
+    let text = error.to_string();
+    let gone: Vec<&str> = text
+        .split(" | ")
+        .filter(|line| line.contains("404") || line.contains("File not found") || line.contains("No such file"))
+        .filter_map(|line| line.split_whitespace().find(|word| word.ends_with(".deb")))
+        .filter_map(|path| path.rsplit('/').next())
+        .collect();
+    (!gone.is_empty()).then(|| {
+        failed(format!(
+            "the archive's index of Debian unstable is older than its pool: it names {}, which is no longer there; \
+             try again later, or name a folder that has MIOpen's packages in {CACHE}",
+            gone.join(", ")
+        ))
+    })
 }
 
 /// apt with a state of its own.
@@ -181,15 +218,15 @@ struct Apt {
 }
 
 impl Apt {
-    fn new(base: &Path) -> Result<Self, Error> {
+    fn new(archive: &Archive, base: &Path) -> Result<Self, Error> {
         let state = base.join("apt");
         for dir in ["lists/partial", "cache/archives/partial"] {
             let dir = state.join(dir);
             fs::create_dir_all(&dir).map_err(io("cannot make", &dir))?;
         }
         let sources = state.join("unstable.list");
-        let mirror = mirror()?;
-        fs::write(&sources, format!("deb {mirror} unstable main\n")).map_err(io("cannot write", &sources))?;
+        let Archive { uri, options } = archive;
+        fs::write(&sources, format!("deb {options} {uri} unstable main\n")).map_err(io("cannot write", &sources))?;
         let status = state.join("status");
         fs::write(&status, "").map_err(io("cannot write", &status))?;
         let set = |name: &str, value: &dyn std::fmt::Display| format!("-o{name}={value}");

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// Which of the three computations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// The output from the input.
@@ -43,6 +44,7 @@ impl fmt::Display for Direction {
 
 /// The type of the numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum DataType {
     /// Single precision.
     #[serde(rename = "f32")]
@@ -102,6 +104,7 @@ impl std::str::FromStr for DataType {
 
 /// How a tensor lies in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
     /// NCHW or NCDHW: PyTorch's ordinary layout.
@@ -112,6 +115,7 @@ pub enum Layout {
 
 /// A convolution.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Convolution {
     /// Images at a time.

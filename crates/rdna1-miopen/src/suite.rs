@@ -58,7 +58,8 @@ pub enum PaddingWord {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shape {
-    /// Its name, unique.
+    /// Its name, unique; a list may leave it out.
+    #[serde(default)]
     pub id: String,
     /// Channels of the input.
     pub channels: u64,
@@ -83,12 +84,15 @@ pub struct Shape {
     /// Whether it is transposed.
     #[serde(default)]
     pub transposed: bool,
-    /// For an edge: its batch; 1 if not said.
+    /// For an edge and in a list: its batch; 1 if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<u64>,
-    /// For an edge: its type; f32 if not said.
+    /// For an edge and in a list: its type; f32 if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_type: Option<DataType>,
+    /// In a list: its layout; the ordinary one if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
 }
 
 fn none() -> Padding {
@@ -138,6 +142,14 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// The one convolution that an edge or an item of a list stands for.
+    pub fn single(&self) -> Convolution {
+        let data_type = self.data_type.unwrap_or(DataType::F32);
+        self.with(self.batch.unwrap_or(1), data_type, self.layout.unwrap_or(Layout::ChannelsFirst))
+    }
+}
+
 /// A suite that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: {problem}")]
@@ -169,6 +181,9 @@ impl Suite {
         }
         let mut seen = std::collections::BTreeSet::new();
         for shape in suite.shapes.iter().chain(&suite.edges) {
+            if shape.id.is_empty() {
+                return Err(wrong("a shape has no id".into()));
+            }
             if !seen.insert(&shape.id) {
                 return Err(wrong(format!("the id `{}` is there twice", shape.id)));
             }
@@ -176,6 +191,22 @@ impl Suite {
             convolution.check().map_err(|e| wrong(format!("shape `{}`: {e}", shape.id)))?;
         }
         Ok(suite)
+    }
+
+    /// Reads a list of single convolutions, in YAML or JSON, and checks each.
+    ///
+    /// # Errors
+    /// What is wrong first, with its line where YAML knows it.
+    pub fn list(file: &str, text: &str) -> Result<Vec<Shape>, SuiteError> {
+        let wrong = |problem| SuiteError { file: file.to_owned(), problem };
+        let shapes: Vec<Shape> = serde_yaml::from_str(text).map_err(|e| wrong(e.to_string()))?;
+        if shapes.is_empty() {
+            return Err(wrong("there is no convolution in it".into()));
+        }
+        for shape in &shapes {
+            shape.single().check().map_err(|e| wrong(e.to_string()))?;
+        }
+        Ok(shapes)
     }
 
     /// Every shape with every batch, type and layout, with its id.
@@ -210,10 +241,7 @@ impl Suite {
 
     /// The problems about limits, with their ids.
     pub fn edges(&self) -> Vec<(&str, Convolution)> {
-        let edge = |shape: &Shape| {
-            shape.with(shape.batch.unwrap_or(1), shape.data_type.unwrap_or(DataType::F32), Layout::ChannelsFirst)
-        };
-        self.edges.iter().map(|shape| (shape.id.as_str(), edge(shape))).collect()
+        self.edges.iter().map(|shape| (shape.id.as_str(), shape.single())).collect()
     }
 }
 
@@ -230,6 +258,20 @@ mod tests {
         let distinct: std::collections::HashSet<_> = all.iter().map(|(_, c)| c).collect();
         assert_eq!(distinct.len(), all.len(), "no problem twice");
         assert_eq!(suite.thinned().len(), suite.shapes.len() * 2);
+    }
+
+    #[test]
+    fn a_list_is_read_and_usual_things_may_be_left_out() {
+        let text =
+            "- {channels: 4, filters: 8, input: [9, 9], kernel: 3, batch: 2, data_type: f16, layout: channels-last}\n";
+        let list = Suite::list("x", text).expect("a list");
+        assert_eq!(list[0].single().to_string(), "2x4x9x9 -> 8, 3x3, f16 NHWC");
+        let json = serde_json::to_string(&vec![list[0].single()]).expect("it serialises");
+        assert_eq!(Suite::list("x", &json).expect("as plan prints it")[0].single(), list[0].single());
+        for (text, says) in [("[]", "no convolution"), ("- {channels: 4}", "filters"), ("nothing", "sequence")] {
+            let error = Suite::list("x.yaml", text).expect_err("wrong").to_string();
+            assert!(error.contains(says), "{text}: {error}");
+        }
     }
 
     #[test]

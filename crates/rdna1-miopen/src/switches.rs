@@ -7,6 +7,7 @@ use rdna1_core::policy::{Engine, Profile};
 
 /// How MIOpen looks for a kernel: MIOPEN_FIND_MODE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum FindMode {
     /// 1: runs every candidate.

@@ -7,6 +7,7 @@
 //! [`Stack::fit`]. One library decides (for PyTorch `libtorch_hip.so`); device
 //! code that a program compiles for itself at run time is not known.
 
+pub mod check;
 mod code;
 pub mod command;
 pub mod evidence;

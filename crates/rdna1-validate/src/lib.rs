@@ -26,6 +26,8 @@ pub mod progress;
 pub mod prometheus;
 pub mod references;
 pub mod report;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod select;
 pub mod session;
 pub mod solvers;
@@ -75,16 +77,6 @@ pub enum Command {
     Select(select::Args),
 }
 
-/// The JSON schemas of what is printed, each under its file name.
-#[cfg(feature = "schema")]
-pub fn schemas() -> [(&'static str, serde_json::Value); 3] {
-    [
-        ("report.schema.json", schemars::schema_for!(report::Report).to_value()),
-        ("select.schema.json", schemars::schema_for!(select::table::Document).to_value()),
-        ("compare.schema.json", schemars::schema_for!(compare::Comparison).to_value()),
-    ]
-}
-
 /// What a subcommand has to say.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -100,8 +92,8 @@ pub struct Outcome {
 pub fn main(cli: &Cli) -> ExitCode {
     let result = match &cli.command {
         None => suite::run(Root::new(&cli.root), &cli.suite),
-        Some(Command::Isa(args)) => isa::run(args),
-        Some(Command::Plan(args)) => plan::run(args),
+        Some(Command::Isa(args)) => isa::run(&Root::new(&cli.root), args),
+        Some(Command::Plan(args)) => plan::run(&Root::new(&cli.root), args),
         Some(Command::Compare(args)) => compare::run(args),
         Some(Command::Select(args)) => select::run(Root::new(&cli.root), args),
     };

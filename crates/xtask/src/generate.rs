@@ -80,7 +80,7 @@ fn wanted(top: &Path) -> anyhow::Result<BTreeMap<String, Generated>> {
         let name = if name == names::POLICY_SCHEMA { "rdna1.schema.json" } else { name };
         wanted.insert(format!("policy/{name}"), generated);
     }
-    for (name, schema) in rdna1_rocm_fix::schema::documents().into_iter().chain(rdna1_validate::schemas()) {
+    for (name, schema) in rdna1_rocm_fix::schema::documents().into_iter().chain(rdna1_validate::schema::documents()) {
         let generated = Generated { executable: false, bytes: artifacts::pretty(&schema)?.into_bytes() };
         wanted.insert(format!("docs/schema/{name}"), generated);
     }

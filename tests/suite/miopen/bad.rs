@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use assert_fs::TempDir;
 use rdna1_miopen::query::{self, Question, Setting};
-use rdna1_miopen::{Convolution, DataType, Error, Layout, Library, Runtime, Suite};
+use rdna1_miopen::{Convolution, DataType, Error, Layout, Library, Runtime, Suite, debian};
+use rdna1_tests::tools;
 
 use super::{card, set, world};
 
@@ -137,4 +138,67 @@ fn damaged_packages_are_refused() {
     fs::write(dir.path().join("SHA256SUMS"), "").expect("writable");
     let error = rdna1_miopen::debian::unpacked(Some(dir.path()), &target).expect_err("not listed").to_string();
     assert!(error.contains("does not list"), "{error}");
+}
+
+/// An archive with MIOpen's three packages, which hold nothing.
+fn archive(dir: &Path) -> PathBuf {
+    let (pool, index) = (dir.join("pool"), dir.join("dists/unstable/main/binary-amd64"));
+    fs::create_dir_all(&pool).expect("a temporary directory is writable");
+    fs::create_dir_all(&index).expect("a temporary directory is writable");
+    let output = |command: &mut Command| {
+        let output = command.output().expect("it runs");
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let sum = |path: &Path| {
+        let text = output(Command::new("sha256sum").arg(path));
+        text.split(' ').next().unwrap_or_default().to_owned()
+    };
+    let mut packages = String::new();
+    for name in ["libmiopen1", "libamdhip64-6", "libhsa-runtime64-1"] {
+        let tree = dir.join("tree").join(name);
+        fs::create_dir_all(tree.join("DEBIAN")).expect("a temporary directory is writable");
+        let control = format!(
+            "Package: {name}\nVersion: 1\nArchitecture: amd64\nMaintainer: A <a@example.org>\nDescription: a test\n"
+        );
+        fs::write(tree.join("DEBIAN/control"), &control).expect("a temporary directory is writable");
+        let file = pool.join(format!("{name}_1_amd64.deb"));
+        output(Command::new("dpkg-deb").args(["--root-owner-group", "--build"]).arg(&tree).arg(&file));
+        let size = fs::metadata(&file).expect("just made").len();
+        packages += &format!("{control}Filename: pool/{name}_1_amd64.deb\nSize: {size}\nSHA256: {}\n\n", sum(&file));
+    }
+    let list = index.join("Packages");
+    fs::write(&list, &packages).expect("a temporary directory is writable");
+    let release = format!(
+        "Origin: test\nSuite: unstable\nCodename: sid\nComponents: main\nArchitectures: amd64\nSHA256:\n {} {} main/binary-amd64/Packages\n",
+        sum(&list),
+        packages.len()
+    );
+    fs::write(dir.join("dists/unstable/Release"), release).expect("a temporary directory is writable");
+    pool
+}
+
+/// apt itself, on an archive whose index is older than its pool, as mirrors of
+/// unstable are for hours; and on one that nobody has signed.
+#[test]
+fn a_stale_index_and_an_unsigned_archive_end_in_clear_messages() {
+    if !tools::available(&["apt-get", "dpkg-deb", "sha256sum"]) {
+        return;
+    }
+    let dir = dir();
+    let pool = archive(dir.path());
+    let uri = format!("file:{}", dir.path().display());
+    let trusted = debian::Archive { uri: uri.clone(), options: "[trusted=yes]".into() };
+    let state = dir.path().join("state");
+    let folder = debian::download(&trusted, &state).expect("all is there");
+    assert_eq!(fs::read_dir(folder).expect("it is a folder").count(), 3);
+    // A newer version has taken its place.
+    fs::rename(pool.join("libmiopen1_1_amd64.deb"), pool.join("libmiopen1_2_amd64.deb")).expect("it is ours");
+    let error = debian::download(&trusted, &state).expect_err("the index is stale").to_string();
+    for part in ["index of Debian unstable is older than its pool", "libmiopen1_1_amd64.deb", "RDNA1_DEB_CACHE"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let unsigned = debian::Archive { uri, options: String::new() };
+    let error = debian::download(&unsigned, &state).expect_err("nobody signed it").to_string();
+    assert!(error.contains("not signed"), "{error}");
 }

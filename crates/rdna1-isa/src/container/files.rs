@@ -54,9 +54,10 @@ pub fn walk(path: &Path, visit: &mut dyn Visit) {
     }
 }
 
-/// Names of files with device code: libraries and programs without a suffix are
-/// left out in directories, as reading every file of a system takes long.
-fn can_hold_code(name: &str) -> bool {
+/// Whether a file can hold device code, by its name: libraries and programs
+/// without a suffix are left out in directories, as reading every file of a
+/// system takes long.
+pub fn can_hold_code(name: &str) -> bool {
     let name = name.rsplit('/').next().unwrap_or(name);
     name.ends_with(".so") || name.contains(".so.") || name.ends_with(".co") || name.ends_with(".hsaco")
 }

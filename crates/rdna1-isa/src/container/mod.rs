@@ -15,7 +15,7 @@ mod object;
 mod targets;
 mod wheel;
 
-pub use files::{Visit, walk};
+pub use files::{Visit, can_hold_code, walk};
 pub use input::Input;
 pub use library::device_sections;
 pub use object::{CodeObject, Function, Kernel};

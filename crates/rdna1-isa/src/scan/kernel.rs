@@ -15,6 +15,7 @@ use crate::target::Target;
 
 /// A kernel in detail.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KernelView {
     /// The file.
     pub path: String,
@@ -40,6 +41,7 @@ pub struct KernelView {
 
 /// A place.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Hit {
     /// The rule.
     pub rule: Rule,
@@ -55,6 +57,7 @@ pub struct Hit {
 
 /// A line of a listing.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Line {
     /// Address.
     pub address: u64,

@@ -5,7 +5,7 @@ mod kernel;
 mod report;
 
 pub use kernel::{Hit, KernelView, Line, kernels};
-pub use report::{CodeReport, Counts, FamilyReport, FileReport, ProblemReport, Report, RuleCount, RuleReport, Verdict};
+pub use report::{CodeReport, Counts, FamilyReport, FileReport, ProblemReport, Report, RuleCount, Verdict};
 
 use std::collections::BTreeSet;
 use std::path::Path;

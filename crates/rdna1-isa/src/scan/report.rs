@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::Scanned;
 use crate::container::Problem;
 use crate::family::Family;
-use crate::rules::{Certainty, Rule, Severity};
+use crate::rules::{Info, Rule, Severity};
 use crate::target::Target;
 
 /// The version of the document.
@@ -20,6 +20,7 @@ pub const VERSION: u32 = 1;
 
 /// The whole result.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report {
     /// [`VERSION`].
     pub version: u32,
@@ -30,13 +31,14 @@ pub struct Report {
     /// The sum over all files, per target of the code.
     pub total: Vec<CodeReport>,
     /// The rules that were hit.
-    pub rules: Vec<RuleReport>,
+    pub rules: Vec<Info>,
     /// What could not be read.
     pub problems: Vec<ProblemReport>,
 }
 
 /// A file.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileReport {
     /// Its path.
     pub path: String,
@@ -51,6 +53,7 @@ pub struct FileReport {
 
 /// Code for one target.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CodeReport {
     /// The target that it was built for.
     pub target: Target,
@@ -64,6 +67,7 @@ pub struct CodeReport {
 
 /// The functions of one data type and origin.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FamilyReport {
     /// Data type; `other` where the names do not tell.
     pub data_type: &'static str,
@@ -76,6 +80,7 @@ pub struct FamilyReport {
 
 /// How many functions are what. A function counts once, by the worst that holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
     /// Functions, kernels included.
     pub functions: u32,
@@ -102,6 +107,7 @@ pub struct Counts {
 
 /// How often a rule was hit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RuleCount {
     /// Functions.
     pub functions: u32,
@@ -109,25 +115,9 @@ pub struct RuleCount {
     pub sites: u32,
 }
 
-/// A rule, for readers of the document.
-#[derive(Debug, Clone, Serialize)]
-pub struct RuleReport {
-    /// Its name.
-    pub id: &'static str,
-    /// In a few words.
-    pub title: &'static str,
-    /// What it means.
-    pub meaning: &'static str,
-    /// What a hit amounts to.
-    pub severity: Severity,
-    /// How sure a hit is.
-    pub certainty: Certainty,
-    /// Where LLVM has it.
-    pub source: &'static str,
-}
-
 /// Something that could not be read.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProblemReport {
     /// The file.
     pub path: String,
@@ -277,6 +267,17 @@ impl Report {
         Self { version: VERSION, on, files: Vec::new(), total: Vec::new(), rules: Vec::new(), problems: Vec::new() }
     }
 
+    /// Several results about the same card as one.
+    pub fn merged(on: Target, reports: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::new(on);
+        for report in reports {
+            all.files.extend(report.files);
+            all.problems.extend(report.problems);
+        }
+        all.finish();
+        all
+    }
+
     pub(super) fn problem_in_last_file(&mut self, error: &dyn std::fmt::Display) {
         let path = self.files.last().map(|file| file.path.clone()).unwrap_or_default();
         self.problems.push(ProblemReport { path, error: error.to_string() });
@@ -297,7 +298,7 @@ impl Report {
             }
         }
         let hit = |rule: &Rule| self.total.iter().any(|code| code.counts().rules.contains_key(rule));
-        self.rules = Rule::ALL.into_iter().filter(hit).map(RuleReport::new).collect();
+        self.rules = Rule::ALL.into_iter().filter(hit).map(|rule| *rule.info()).collect();
     }
 
     /// What was found in code for a target; `None` where there is no such code.
@@ -308,19 +309,5 @@ impl Report {
     /// All targets that the files carry code for.
     pub fn targets(&self) -> BTreeSet<&str> {
         self.files.iter().flat_map(|file| &file.targets).map(String::as_str).collect()
-    }
-}
-
-impl RuleReport {
-    fn new(rule: Rule) -> Self {
-        let info = rule.info();
-        Self {
-            id: info.id,
-            title: info.title,
-            meaning: info.meaning,
-            severity: info.severity,
-            certainty: info.certainty,
-            source: info.source,
-        }
     }
 }

@@ -105,6 +105,7 @@ pub enum PlanError {
 
 /// One convolution in one direction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// The direction.
     pub direction: Direction,
@@ -127,6 +128,7 @@ pub struct Step {
 
 /// One convolution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Entry {
     /// Where it comes from: a layer's number, a shape's name, a line.
     pub name: String,
@@ -142,6 +144,7 @@ pub struct Entry {
 
 /// How many steps have which verdict.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Summary {
     /// All steps, repetitions counted.
     pub steps: u64,
@@ -153,8 +156,25 @@ pub struct Summary {
     pub largest_memory: u64,
 }
 
+/// What the static check found in the device code that a plan's data type runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CodeNote {
+    /// The stack, in words.
+    pub stack: String,
+    /// The card's own target.
+    pub card: String,
+    /// The target whose code it runs.
+    pub code: String,
+    /// The type of the plan's numbers.
+    pub data_type: DataType,
+    /// What was found, a sentence for each kind of kernel.
+    pub found: Vec<String>,
+}
+
 /// The plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Report {
     /// [`VERSION`].
     pub version: u32,
@@ -170,6 +190,9 @@ pub struct Report {
     pub answered_by: String,
     /// Totals.
     pub summary: Summary,
+    /// What is known of the device code that would run; empty where no stack
+    /// was checked, or nothing was found.
+    pub device_code: Vec<CodeNote>,
     /// The convolutions.
     pub entries: Vec<Entry>,
 }
@@ -239,6 +262,7 @@ pub fn run(policy: &Policy, options: &Options) -> Result<Report, PlanError> {
         find_mode: switches.find_mode,
         answered_by,
         summary: summary(&entries),
+        device_code: Vec::new(),
         entries,
     })
 }

@@ -11,6 +11,13 @@ pub enum Subject {
     Suite,
     /// Layers of torchvision models.
     Models(Vec<String>),
+    /// Convolutions in YAML or JSON.
+    List {
+        /// Where they come from, for messages.
+        file: String,
+        /// The list.
+        text: String,
+    },
     /// Command lines of MIOpenDriver, as MIOpen logs them.
     Commands {
         /// Where they come from, for messages.
@@ -39,7 +46,7 @@ impl Subject {
         match self {
             Self::Suite => "suite".into(),
             Self::Models(names) => names.join(", "),
-            Self::Commands { file, .. } => file.clone(),
+            Self::Commands { file, .. } | Self::List { file, .. } => file.clone(),
         }
     }
 
@@ -64,6 +71,12 @@ impl Subject {
                         let convolution = Convolution { batch, data_type, layout, ..layer };
                         jobs.add(format!("{name}/{}", number + 1), convolution, &directions);
                     }
+                }
+            }
+            Self::List { file, text } => {
+                for (number, shape) in Suite::list(file, text)?.iter().enumerate() {
+                    let name = if shape.id.is_empty() { format!("{}", number + 1) } else { shape.id.clone() };
+                    jobs.add(name, shape.single(), &directions);
                 }
             }
             Self::Commands { file, text } => {

@@ -62,5 +62,16 @@ fn totals(out: &mut String, report: &Report) {
     }
     let (workspace, memory) = (size_text(summary.largest_workspace), size_text(summary.largest_memory));
     let _ = writeln!(out, "largest workspace {workspace}; largest single convolution with its tensors {memory}");
+    for note in &report.device_code {
+        let _ = writeln!(
+            out,
+            "{}: code for {} in {} on this {}: {}",
+            note.data_type.name(),
+            note.code,
+            note.stack,
+            note.card,
+            note.found.join("; ")
+        );
+    }
     out.push_str("Speed, correct results and hangs cannot be planned; only a run on the card shows them.\n");
 }

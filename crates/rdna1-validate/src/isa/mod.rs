@@ -6,17 +6,19 @@
 //! no file that could be read; 4 there was nothing to check.
 
 mod page;
-mod stacks;
+pub(crate) mod stacks;
 
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use rdna1_core::root::Root;
 use rdna1_isa::container::Problem;
 use rdna1_isa::scan::KernelView;
 use rdna1_isa::{Options, Target, kernels, scan};
 use serde::Serialize;
 
 use crate::Outcome;
+use stacks::Material;
 
 /// Exit status where there was nothing to check.
 const NOTHING: u8 = 4;
@@ -29,9 +31,9 @@ const MAX_KERNELS: usize = 8;
 pub struct Args {
     /// Check this file or directory: a library, code object, wheel, or a tree of them.
     ///
-    /// Without it, the ROCm libraries of this machine: those below /opt/rocm* and
-    /// of the distribution, and of the PyTorch in the Python environment that
-    /// VIRTUAL_ENV names.
+    /// Without it, every ROCm and PyTorch of this machine that `rdna1-rocm-fix
+    /// status` shows. What is found in one of those, or in a directory that holds
+    /// one, is kept for `status`, `plan` and `select`.
     #[arg(long, value_name = "PATH")]
     pub stack: Vec<PathBuf>,
     /// The card's target: gfx1010, gfx1011, gfx1012 or gfx1013.
@@ -61,35 +63,41 @@ fn card(name: &str) -> Result<Target, String> {
 
 /// The document of `--kernel --json`.
 #[derive(Debug, Serialize)]
-struct Kernels<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Kernels {
+    /// Version of this document's form; rises when a field changes its meaning or goes.
     version: u32,
+    /// The card's target.
     on: Target,
-    kernels: &'a [KernelView],
+    /// The kernels of that name.
+    kernels: Vec<KernelView>,
 }
 
 /// Runs the subcommand.
 ///
 /// # Errors
 /// If nothing could be read.
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+pub fn run(root: &Root, args: &Args) -> anyhow::Result<Outcome> {
     let mut options = Options::for_card(args.on);
     if !args.code.is_empty() {
         options.code.clone_from(&args.code);
     }
-    let paths = if args.stack.is_empty() { stacks::find() } else { args.stack.clone() };
-    if paths.is_empty() {
+    let material = Material::find(root, &args.stack)?;
+    if material.is_empty() {
         let stderr = "no ROCm found on this machine; name files with --stack\n".to_owned();
         return Ok(Outcome { stderr, status: NOTHING, ..Outcome::default() });
     }
     match &args.kernel {
-        Some(name) => in_detail(args, &options, &paths, name),
-        None => summary(args, &options, &paths),
+        Some(name) => in_detail(args, &options, &material.paths(), name),
+        None => summary(args, &options, &material),
     }
 }
 
-fn summary(args: &Args, options: &Options, paths: &[PathBuf]) -> anyhow::Result<Outcome> {
-    let report = scan(paths, options);
+fn summary(args: &Args, options: &Options, material: &Material) -> anyhow::Result<Outcome> {
     let mut stderr = String::new();
+    // What is kept is what the card can be made to run, not a part that was asked for.
+    let report =
+        if args.code.is_empty() { material.checked(args.on, &mut stderr) } else { scan(&material.paths(), options) };
     for problem in &report.problems {
         stderr += &format!("{}: {}\n", problem.path, problem.error);
     }
@@ -121,10 +129,11 @@ fn in_detail(args: &Args, options: &Options, paths: &[PathBuf], name: &str) -> a
     if views.is_empty() {
         stderr += &format!("no kernel has `{name}` in its name\n");
     }
+    let status = if views.is_empty() { NOTHING } else { 0 };
     let stdout = if args.json {
-        serde_json::to_string_pretty(&Kernels { version: 1, on: args.on, kernels: &views })? + "\n"
+        serde_json::to_string_pretty(&Kernels { version: 1, on: args.on, kernels: views })? + "\n"
     } else {
         page::kernels(&views)
     };
-    Ok(Outcome { stdout, stderr, status: if views.is_empty() { NOTHING } else { 0 } })
+    Ok(Outcome { stdout, stderr, status })
 }

@@ -6,6 +6,7 @@ use std::fmt;
 use rdna1_core::gfx::GfxChoice;
 use rdna1_core::ids::GfxTarget;
 use rdna1_core::policy::{Policy, Scope};
+use rdna1_stack::check::{self, Checked};
 
 /// A gfx choice and a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Question {
     pub cards: Vec<GfxTarget>,
     /// The targets that PyTorch has device code for; `None` if that could not be told.
     pub code: Option<Vec<GfxTarget>>,
+    /// What the static check found in this PyTorch's device code, if `isa` was run.
+    pub checked: Option<Checked>,
     /// Why an override cannot be confined to the card, where it cannot.
     pub not_confinable: Option<String>,
     /// Only this gfx choice.
@@ -49,10 +52,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan for a question: gfx choices and profiles in the policy's order.
+    /// The plan for a question: gfx choices in the policy's order, but those whose
+    /// code is known to be the safer first; profiles in the policy's order.
     pub fn new(policy: &Policy, question: &Question) -> Self {
         let mut plan = Self::default();
-        for fact in &policy.gfx.choices {
+        let mut facts: Vec<_> = policy.gfx.choices.iter().collect();
+        if let Some(&card) = question.cards.first() {
+            check::safer_first(&mut facts, question.checked.as_ref(), card, |fact| fact.id);
+        }
+        for fact in facts {
             // Without the card there is nothing to be taken for another chip.
             let unwanted = question.gfx.is_some_and(|only| only != fact.id)
                 || question.cards.is_empty() && fact.id != GfxChoice::Native;

@@ -33,9 +33,10 @@ use rdna1_core::root::Root;
 use rdna1_core::selection::{self, MeasuredStack, Measurement, Selection, Winner};
 use rdna1_launch::context::{Context, Environment, current_environment};
 use rdna1_launch::survey::describe;
-use rdna1_stack::{Stack, Survey};
+use rdna1_stack::{Place, Stack, Survey, check};
 
 use crate::interpreter::{self, Interpreter};
+use crate::isa;
 use crate::report::Level;
 use crate::session::{DeviceChoice, Options};
 use crate::{FAILED, Outcome, cases};
@@ -252,8 +253,14 @@ fn question(context: &Context, args: &Args, interpreter: &Interpreter) -> Questi
             _ => None,
         })
     });
+    let cards: Vec<_> = if args.any_gpu { Vec::new() } else { cards };
+    let environment = current_environment();
+    let cache = isa::stacks::cache(&context.root, &environment);
+    let checked = cards.first().zip(stack);
+    let checked = checked.and_then(|(card, stack)| check::known(Place(&context.root), &cache, stack, *card));
     Question {
-        cards: if args.any_gpu { Vec::new() } else { cards },
+        cards,
+        checked,
         code: code.map(rdna1_stack::Code::gfx),
         not_confinable,
         gfx: args.gfx,

@@ -2,6 +2,7 @@
 //! `status`: the page that a worried owner reads first.
 
 mod channels;
+mod code;
 mod findings;
 mod page;
 mod stray;
@@ -20,6 +21,7 @@ use serde::Serialize;
 use super::{NO, Outcome, json_document};
 use crate::context::{Context, Environment, current_environment};
 pub use channels::{Channel, ChannelState, Unreached};
+pub use code::CheckedCode;
 pub use findings::{Finding, Level};
 
 /// What `status --json` prints.
@@ -39,6 +41,8 @@ pub struct Document<'a> {
     /// ROCm and PyTorch as found by their files: the machine's, and those of the
     /// Python environments in use. The resolution does not rest on them; `run`'s does.
     survey: Vec<Judged>,
+    /// What the static check of device code found in them, where it was made.
+    device_code: Vec<CheckedCode>,
     /// What was measured here, and whether it still counts.
     recorded: Vec<Standing>,
     /// The environment for this process, with reasons.
@@ -87,8 +91,10 @@ pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Ou
     }
     let (recorded, problem) = recorded::standings(context, &variables, &found.stacks);
     findings::recorded(&recorded, problem, &mut findings);
-    findings.sort_by_key(|finding| finding.level);
     let survey = survey::judge(context, &variables, found.stacks);
+    let device_code = code::look(context, &variables, &survey, &resolution);
+    code::findings(context, &device_code, &mut findings);
+    findings.sort_by_key(|finding| finding.level);
     let (fit, path) = survey::best(&survey);
     let guidance = advise(&context.policy, &context.machine, fit, path);
     let ok = findings.iter().all(|finding| finding.level != Level::Error);
@@ -99,6 +105,7 @@ pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Ou
         machine: &context.machine,
         stacks: &context.stacks,
         survey,
+        device_code,
         recorded,
         resolution,
         channels,

@@ -4,6 +4,8 @@
 //!
 //! Nothing here fails: figures depend on the machine, ratios less so.
 
+mod device_code;
+mod miopen;
 mod validate;
 
 use std::fs;
@@ -43,6 +45,13 @@ struct Row {
     goal: &'static str,
 }
 
+impl Row {
+    /// What could not be measured, and why.
+    fn left_out(what: &str, why: &str) -> Self {
+        Self { what: what.to_owned(), ours: "-".into(), peer: why.to_owned(), ratio: None, goal: "" }
+    }
+}
+
 /// Runs the task. Our own code is measured as it is released, so that a debug
 /// build of this program builds and runs another one.
 #[allow(clippy::print_stdout, reason = "the answer of the command")]
@@ -72,6 +81,8 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     rows.extend(bench.validator()?);
     rows.push(bench.packages()?);
     rows.push(bench.installed_size()?);
+    rows.extend(bench.device_code()?);
+    rows.extend(bench.proof()?);
     print!("{}", table(&rows));
     println!("\nmedians of {} runs; peers run on this machine in the same minute", args.runs);
     Ok(())
