@@ -21,7 +21,7 @@ print([f'{list(e.absolute_path)}: {e.message[:200]}' for e in errors])
 sys.exit(len(errors) > 0)
 ";
 
-fn available() -> bool {
+pub(crate) fn available() -> bool {
     let there = Command::new(PYTHON).args(["-c", "import jsonschema"]).stderr(Stdio::null()).status();
     let there = there.is_ok_and(|status| status.success());
     if !there {
