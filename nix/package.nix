@@ -21,6 +21,7 @@ rustPlatform.buildRustPackage {
       ../LICENSE-APACHE
       ../LICENSE-MIT
       ../README.md
+      ../THIRD-PARTY-NOTICES
       ../crates
       ../policy
       ../python

@@ -13,6 +13,7 @@ fn artifacts() -> Artifacts {
     for name in Program::ALL.into_iter().flat_map(Program::artifacts) {
         artifacts.insert(name.clone(), name);
     }
+    artifacts.insert("THIRD-PARTY-NOTICES", "Notices\n\nSPDX-License-Identifier: MIT AND Zlib\n");
     for name in [
         "man/rdna1-rocm-fix-run.1",
         "doc/README.md",
@@ -63,6 +64,7 @@ fn the_tree_has_these_entries() {
             "644 file /usr/share/bash-completion/completions/rdna1-validate",
             "755 dir /usr/share/doc/rdna1-rocm-fix",
             "644 doc /usr/share/doc/rdna1-rocm-fix/README.md",
+            "644 license /usr/share/doc/rdna1-rocm-fix/THIRD-PARTY-NOTICES",
             "644 file /usr/share/fish/vendor_completions.d/rdna1-rocm-fix.fish",
             "644 file /usr/share/fish/vendor_completions.d/rdna1-validate.fish",
             "644 file /usr/share/fish/vendor_conf.d/rocm-rdna1.fish",
@@ -87,6 +89,7 @@ fn the_tree_has_these_entries() {
             "755 dir /usr/share/licenses/rdna1-rocm-fix",
             "644 license /usr/share/licenses/rdna1-rocm-fix/LICENSE-APACHE",
             "644 license /usr/share/licenses/rdna1-rocm-fix/LICENSE-MIT",
+            "644 license /usr/share/licenses/rdna1-rocm-fix/THIRD-PARTY-NOTICES",
             "644 file /usr/share/zsh/site-functions/_rdna1-rocm-fix",
             "644 file /usr/share/zsh/site-functions/_rdna1-validate",
         ]
@@ -136,6 +139,14 @@ fn a_missing_artifact_is_an_error_that_says_what_to_do() {
         some.insert(name, "");
         let error = build(&some, Layout::Deb).expect_err(name).to_string();
         assert!(error.starts_with(&format!("{name} is missing: ")), "{error}");
+    }
+    let mut some = artifacts();
+    assert_eq!(some.license().ok(), Some("MIT AND Zlib"));
+    for (text, name) in [("", "THIRD-PARTY-NOTICES is"), ("x", "the SPDX-License-Identifier in THIRD-PARTY-NOTICES is")]
+    {
+        some.insert("THIRD-PARTY-NOTICES", text);
+        let error = some.license().expect_err(name).to_string();
+        assert!(error.starts_with(name) && error.contains("xtask generate"), "{error}");
     }
     let error = build(&Artifacts::new(), Layout::Deb).expect_err("nothing was given").to_string();
     assert!(error.contains("cargo build --release"), "{error}");
