@@ -21,6 +21,7 @@ rustPlatform.buildRustPackage {
       ../LICENSE-APACHE
       ../LICENSE-MIT
       ../README.md
+      ../THIRD-PARTY-NOTICES
       ../crates
       ../policy
       ../python
@@ -33,6 +34,7 @@ rustPlatform.buildRustPackage {
   # By itself: cargo would give it the features that xtask asks of the same crates.
   cargoBuildFlags = [
     "--package=rdna1-rocm-fix"
+    "--package=rdna1-validate"
   ];
 
   # Optimising the tests takes minutes and shows nothing more.

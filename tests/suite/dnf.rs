@@ -5,7 +5,6 @@
 
 mod interrupted;
 mod refused;
-mod sources;
 
 use std::collections::BTreeSet;
 
@@ -33,38 +32,11 @@ const OURS: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /var/cac
     -o \\( -name '*rdna1*' -not -name rdna1-rocm-fix.repo \\) -print; ls -d /run/rdna1* 2>/dev/null || true";
 
 #[test]
-fn dnf_installs_by_name_and_only_the_card_changes_anything() {
-    let Some(without) = machine(repo) else { return };
-    let log = must(Ok(without.run(&format!("{SET_UP} && {INSTALL}"))));
-    println!("{log}");
-    assert!(log.contains("Importing GPG key") && log.contains("Complete!"), "{log}");
-    assert_eq!(rocm(&must(Ok(without.run(LOGIN)))), [""; 0]);
-    assert_eq!(must(Ok(without.run(GENERATOR))), "");
-    assert_eq!(must(Ok(without.run("ls /run | grep rdna1 || true"))), "", "no card, no file below /run");
-    // Every mode, owner, size and sum is as the package says, and it is signed.
-    assert_eq!(must(Ok(without.run("rpm --verify rdna1-rocm-fix"))), "");
-    let signature = must(Ok(without.run("rpm --checksig --verbose /srv/repo/packages/*.rpm")));
-    assert!(signature.contains("Signature, key ID") && !signature.contains("NOKEY"), "{signature}");
-
-    let Some(with) = machine(repo) else { return };
-    let with = with.with_card("0x731f", "0xca");
-    must(Ok(with.run(&format!("{SET_UP} && {INSTALL}"))));
-    // /run of a container is new at every start, as at a boot: the generator fills it.
-    let listing = must(Ok(with.run(&format!("{GENERATOR} > /root/printed && {LOGIN}"))));
-    assert_eq!(rocm(&listing), expected());
-    let printed = must(Ok(with.run("set -a; . /root/printed; env")));
-    assert_eq!(rocm(&printed), expected());
-    let status = must(Ok(with.run(&format!("{GENERATOR} >/dev/null; rdna1-rocm-fix status"))));
-    assert!(status.contains("Radeon RX 5600 XT"), "{status}");
-}
-
-#[test]
-fn installing_takes_effect_at_once() {
+fn the_package_of_the_repository_is_signed() {
     let Some(machine) = machine(repo) else { return };
-    let machine = machine.with_card("0x731f", "0xca");
-    // Installation and login in one start of the container, as /run is lost in between.
-    let listing = must(Ok(machine.run(&format!("{{ {SET_UP} && {INSTALL}; }} >/dev/null 2>&1 && {LOGIN}"))));
-    assert_eq!(rocm(&listing), expected());
+    must(Ok(machine.run(&format!("{SET_UP} && {INSTALL}"))));
+    let signature = must(Ok(machine.run("rpm --checksig --verbose /srv/repo/packages/*.rpm")));
+    assert!(signature.contains("Signature, key ID") && !signature.contains("NOKEY"), "{signature}");
 }
 
 fn older_machine() -> Option<Container> {
@@ -163,21 +135,6 @@ fn the_package_installs_where_systemd_and_udev_are_not() {
     let text = must(Ok(machine.run(&script)));
     assert_eq!(rocm(&text), expected(), "{text}");
     assert!(!text.contains("not found"), "{text}");
-}
-
-#[test]
-fn a_broken_configuration_fails_no_installation_and_sets_nothing() {
-    let Some(machine) = machine(repo) else { return };
-    let machine = machine.with_card("0x731f", "0xca");
-    let broken = "mkdir -p /etc/rdna1-rocm-fix/config.d && echo 'profil: gemm' > /etc/rdna1-rocm-fix/config.d/10.yaml";
-    let text = must(Ok(machine.run(&format!("{SET_UP} && {broken} && {INSTALL} && {LOGIN}"))));
-    assert_eq!(rocm(&text), [""; 0], "{text}");
-    let status = machine.run("rdna1-rocm-fix status");
-    assert_eq!(status.status.code(), Some(1));
-    assert!(both(&status).contains("/etc/rdna1-rocm-fix/config.d/10.yaml:1"), "{}", both(&status));
-    // The administrator's own file is no file of the package, and stays.
-    must(Ok(machine.run(REMOVE)));
-    assert_eq!(must(Ok(machine.run("cat /etc/rdna1-rocm-fix/config.d/10.yaml"))), "profil: gemm\n");
 }
 
 /// The tests' own measure: dnf itself is content when a scriptlet fails.

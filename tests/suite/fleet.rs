@@ -98,6 +98,9 @@ fn what_passed_where_and_what_got_worse() {
     let output = compare(&tree, &[newer_kernel, other_card, first.clone(), other_profile], &["--json"]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let document: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    if crate::schema::available() {
+        crate::schema::accepts("docs/schema/compare.schema.json", &document.to_string());
+    }
     let files: Vec<&str> =
         document["runs"].as_array().expect("a list").iter().filter_map(|r| r["file"].as_str()).collect();
     let order: Vec<&str> = files.iter().filter_map(|file| Path::new(file).file_name()?.to_str()).collect();

@@ -21,7 +21,7 @@ print([f'{list(e.absolute_path)}: {e.message[:200]}' for e in errors])
 sys.exit(len(errors) > 0)
 ";
 
-fn available() -> bool {
+pub(crate) fn available() -> bool {
     let there = Command::new(PYTHON).args(["-c", "import jsonschema"]).stderr(Stdio::null()).status();
     let there = there.is_ok_and(|status| status.success());
     if !there {
@@ -38,12 +38,12 @@ fn validate(schema: &str, document: &str) -> Output {
     child.wait_with_output().expect("python ends")
 }
 
-fn accepts(schema: &str, document: &str) {
+pub(crate) fn accepts(schema: &str, document: &str) {
     let output = validate(schema, document);
     assert!(output.status.success(), "{schema}: {}", String::from_utf8_lossy(&output.stdout));
 }
 
-fn refuses(schema: &str, document: &str) {
+pub(crate) fn refuses(schema: &str, document: &str) {
     let output = validate(schema, document);
     assert_eq!(output.status.code(), Some(1), "{schema} accepts {document:.200}");
 }

@@ -139,6 +139,9 @@ fn a_card_with_faults_gets_what_works() {
         "{}",
         text(&output)
     );
+    if crate::schema::available() {
+        crate::schema::accepts("docs/schema/select.schema.json", &document.to_string());
+    }
     let selection = recorded(&tree).expect("it is recorded");
     let newest = selection.measurements.last().expect("a measurement");
     assert_eq!((newest.process.gfx.to_string().as_str(), newest.process.profile.as_str()), ("10.1.0", "bypass"));

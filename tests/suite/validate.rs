@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `rdna1-validate plan` as a user calls it.
+//! `rdna1-validate` as a user calls it.
+
+mod misbehaving;
+mod reports;
+mod torch;
 
 use std::process::Output;
 

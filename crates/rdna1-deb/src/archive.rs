@@ -54,11 +54,13 @@ fn control_tar(epoch: u64, members: &[Member]) -> Result<Vec<u8>, DebError> {
 fn data_tar(epoch: u64, payload: &Payload) -> Result<Vec<u8>, DebError> {
     let mut tar = Tar::new(epoch);
     tar.dir("", 0o755)?;
-    // Every directory is named before what lies in it.
-    let mut all: BTreeMap<&str, Option<&rdna1_payload::Entry>> =
-        payload.parent_dirs().into_iter().map(|dir| (dir, None)).collect();
-    all.extend(payload.entries().iter().map(|entry| (entry.path.as_str(), Some(entry))));
-    for (path, entry) in all {
+    // Every directory is named before what lies in it, and in dpkg's order: by
+    // the names on the way, not by the letters of the path.
+    let parts = |path: &'_ str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
+    let mut all: BTreeMap<Vec<String>, (&str, Option<&rdna1_payload::Entry>)> =
+        payload.parent_dirs().into_iter().map(|dir| (parts(dir), (dir, None))).collect();
+    all.extend(payload.entries().iter().map(|entry| (parts(&entry.path), (entry.path.as_str(), Some(entry)))));
+    for (path, entry) in all.into_values() {
         match entry {
             None => tar.dir(path, 0o755)?,
             Some(entry) => match entry.kind {

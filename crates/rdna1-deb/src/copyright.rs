@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine-readable copyright file (DEP-5).
 
-use rdna1_payload::{Inputs, names, template::Renderer};
+use rdna1_payload::template::{Renderer, wrap};
+use rdna1_payload::{Inputs, names};
 use serde::Serialize;
 
 use crate::DebError;
@@ -14,6 +15,8 @@ pub(crate) fn text(inputs: Inputs<'_>) -> Result<String, DebError> {
         name: &'a str,
         maintainer: &'a str,
         copyright: &'a str,
+        notices: &'a str,
+        terms: Vec<String>,
         mit: String,
     }
     let mit = String::from_utf8_lossy(inputs.artifacts.required(names::LICENSE_MIT)?).into_owned();
@@ -28,6 +31,8 @@ pub(crate) fn text(inputs: Inputs<'_>) -> Result<String, DebError> {
         name: inputs.metadata.name,
         maintainer: inputs.metadata.maintainer,
         copyright,
+        notices: names::NOTICES,
+        terms: wrap(inputs.artifacts.license()?, 76),
         mit: body.collect::<String>().trim_end().to_owned(),
     };
     Ok(Renderer::new().render("copyright", include_str!("../templates/copyright.hbs"), &data)?)

@@ -27,9 +27,10 @@ const TEMPLATES: [(&str, &str); 3] = [
     ("prerm", include_str!("../templates/prerm.sh.hbs")),
 ];
 
-/// The scripts of the finished package.
+/// The scripts of the finished package: as debhelper leaves them where it has
+/// nothing to add.
 pub(crate) fn all(policy: &Policy) -> Result<Vec<Script>, DebError> {
-    render(policy, "")
+    render(policy, "\n\n")
 }
 
 /// The scripts of `debian/`, which debhelper may add to.

@@ -34,6 +34,7 @@ fn artifacts() -> Artifacts {
         artifacts.insert(name, format!("{name}\n"));
     }
     artifacts.insert("LICENSE-MIT", MIT);
+    artifacts.insert("THIRD-PARTY-NOTICES", "SPDX-License-Identifier: MIT\n");
     artifacts.insert("CHANGELOG.md", CHANGELOG);
     artifacts
 }
@@ -376,7 +377,7 @@ fn the_sources_hold_what_the_package_holds() {
     }
     for script in ["postinst", "prerm", "postrm"] {
         let source = &sources[&format!("rdna1-rocm-fix.{script}")].text;
-        assert_eq!(source.replace("#DEBHELPER#\n\n", ""), control_file(&deb, script), "{script}");
+        assert_eq!(source.replace("#DEBHELPER#", ""), control_file(&deb, script), "{script}");
     }
     assert_eq!(sources["rules"].mode, 0o755);
     assert!(sources["changelog"].text.starts_with("rdna1-rocm-fix (0.1.0) unstable; urgency=medium\n"));

@@ -89,6 +89,33 @@ pub fn sources(inputs: Inputs<'_>) -> Result<BTreeMap<&'static str, String>, Nix
     Ok(files)
 }
 
+/// What the package is built from, by its path in the checkout: the whole
+/// workspace, as Cargo.lock is about all of it, and what is installed as it is.
+fn built_from(inputs: Inputs<'_>) -> Vec<&'static str> {
+    let mut sources = vec![
+        names::CHANGELOG,
+        "Cargo.lock",
+        "Cargo.toml",
+        names::LICENSE_APACHE,
+        names::LICENSE_MIT,
+        "README.md",
+        names::NOTICES,
+        "crates",
+        "policy",
+    ];
+    sources.extend(inputs.artifacts.below(names::PYTHON).next().map(|_| "python"));
+    sources.push("tests");
+    sources
+}
+
+/// What someone needs who takes the module, the package or the flake, by its
+/// path in the checkout.
+pub fn release(inputs: Inputs<'_>) -> Vec<&'static str> {
+    let mut paths = built_from(inputs);
+    paths.extend(["default.nix", "docs/nixos.md", "flake.nix", "nix"]);
+    paths
+}
+
 #[derive(Serialize)]
 struct Data {
     header: &'static str,
@@ -98,8 +125,7 @@ struct Data {
     description: Vec<String>,
     rust_version: &'static str,
     packages: Vec<&'static str>,
-    /// Whether the checkout has Python modules.
-    python: bool,
+    sources: Vec<&'static str>,
     options: String,
     /// For the VM test: a card, and what is to be set for it.
     vendor: String,
@@ -128,7 +154,7 @@ fn data(inputs: Inputs<'_>, options: &[options::NixOption]) -> Data {
         description: description.into_iter().map(indented).collect(),
         rust_version: metadata.rust_version,
         packages: Program::packages(),
-        python: inputs.artifacts.below(names::PYTHON).next().is_some(),
+        sources: built_from(inputs),
         options: declarations.trim_end().to_owned(),
         vendor: policy.pci.vendor.to_string(),
         class: format!("{:#04x}0000", policy.pci.base_class),

@@ -11,6 +11,8 @@ pub mod names {
     pub const LICENSE_MIT: &str = "LICENSE-MIT";
     /// Text of the Apache licence 2.0.
     pub const LICENSE_APACHE: &str = "LICENSE-APACHE";
+    /// Notices of the crates that are linked into the programs.
+    pub const NOTICES: &str = "THIRD-PARTY-NOTICES";
     /// The changelog.
     pub const CHANGELOG: &str = "CHANGELOG.md";
     /// JSON schema of the policy.
@@ -48,7 +50,7 @@ pub struct Program {
 
 impl Program {
     /// Every program.
-    pub const ALL: [Self; 2] = [
+    pub const ALL: [Self; 3] = [
         Self { name: "rdna1-rocm-fix", package: "rdna1-rocm-fix", path: "/usr/bin/rdna1-rocm-fix", for_users: true },
         Self {
             name: "rdna1-rocm-fix-generator",
@@ -56,6 +58,7 @@ impl Program {
             path: "/usr/lib/systemd/system-environment-generators/90-rdna1-rocm-fix",
             for_users: false,
         },
+        Self { name: "rdna1-validate", package: "rdna1-validate", path: "/usr/bin/rdna1-validate", for_users: true },
     ];
 
     /// The packages of the workspace that are to be built, each once.
@@ -109,6 +112,21 @@ impl Artifacts {
             .ok_or_else(|| PayloadError::MissingArtifact { name: name.to_owned(), remedy: remedy(name) })
     }
 
+    /// The terms of the programs as a whole, as an SPDX expression: what the
+    /// head of [`names::NOTICES`] states.
+    ///
+    /// # Errors
+    /// The notices are missing, or state nothing.
+    pub fn license(&self) -> Result<&str, PayloadError> {
+        let text = std::str::from_utf8(self.required(names::NOTICES)?).unwrap_or_default();
+        let stated = text.lines().find_map(|line| line.strip_prefix("SPDX-License-Identifier: "));
+        let missing = || PayloadError::MissingArtifact {
+            name: format!("the SPDX-License-Identifier in {}", names::NOTICES),
+            remedy: remedy(names::NOTICES),
+        };
+        stated.ok_or_else(missing)
+    }
+
     /// Those whose name begins with a prefix: the rest of the name, and the content.
     pub fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a [u8])> {
         let from = self.0.range(prefix.to_owned()..);
@@ -122,6 +140,8 @@ fn remedy(name: &str) -> &'static str {
         "build it with `cargo build --release`, or name its directory with --bin-dir"
     } else if name.starts_with(names::MAN) || name.starts_with("completions/") {
         "`cargo xtask dist` makes it from the program's command line"
+    } else if name == names::NOTICES {
+        "`cargo xtask generate` writes it"
     } else if name.ends_with(".schema.json") {
         "`cargo xtask dist` makes it from the types of rdna1-core"
     } else {

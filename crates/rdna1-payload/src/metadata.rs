@@ -20,7 +20,8 @@ pub struct Metadata {
     pub description: Vec<&'static str>,
     /// Who makes it: name and address.
     pub maintainer: &'static str,
-    /// SPDX licence expression.
+    /// The project's own terms, as an SPDX expression; those of the programs are
+    /// [`Artifacts::license`](crate::Artifacts::license).
     pub license: &'static str,
     /// Oldest Rust that builds it.
     pub rust_version: &'static str,

@@ -13,6 +13,7 @@ fn artifacts() -> Artifacts {
     for name in Program::ALL.into_iter().flat_map(Program::artifacts) {
         artifacts.insert(name.clone(), name);
     }
+    artifacts.insert("THIRD-PARTY-NOTICES", "Notices\n\nSPDX-License-Identifier: MIT AND Zlib\n");
     for name in [
         "man/rdna1-rocm-fix-run.1",
         "doc/README.md",
@@ -55,21 +56,27 @@ fn the_tree_has_these_entries() {
             "755 dir /etc/rdna1-rocm-fix/config.d",
             "644 config /etc/rdna1-rocm-fix/config.yaml",
             "755 file /usr/bin/rdna1-rocm-fix",
+            "755 file /usr/bin/rdna1-validate",
             "755 file /usr/lib/systemd/system-environment-generators/90-rdna1-rocm-fix",
             "644 file /usr/lib/systemd/system/rdna1-rocm-fix.service",
             "644 file /usr/lib/udev/rules.d/90-rocm-rdna1.rules",
             "644 file /usr/share/bash-completion/completions/rdna1-rocm-fix",
+            "644 file /usr/share/bash-completion/completions/rdna1-validate",
             "755 dir /usr/share/doc/rdna1-rocm-fix",
             "644 doc /usr/share/doc/rdna1-rocm-fix/README.md",
+            "644 license /usr/share/doc/rdna1-rocm-fix/THIRD-PARTY-NOTICES",
             "644 file /usr/share/fish/vendor_completions.d/rdna1-rocm-fix.fish",
+            "644 file /usr/share/fish/vendor_completions.d/rdna1-validate.fish",
             "644 file /usr/share/fish/vendor_conf.d/rocm-rdna1.fish",
             "644 doc /usr/share/man/man1/rdna1-rocm-fix-run.1.gz",
             "644 doc /usr/share/man/man1/rdna1-rocm-fix.1.gz",
+            "644 doc /usr/share/man/man1/rdna1-validate.1.gz",
             "755 dir /usr/share/rdna1-rocm-fix",
             "644 file /usr/share/rdna1-rocm-fix/config.schema.json",
             "644 file /usr/share/rdna1-rocm-fix/policy.schema.json",
             "644 file /usr/share/rdna1-rocm-fix/policy.yaml",
             "644 file /usr/share/zsh/vendor-completions/_rdna1-rocm-fix",
+            "644 file /usr/share/zsh/vendor-completions/_rdna1-validate",
         ]
     );
     let rpm = lines(&build(&artifacts(), Layout::Rpm).expect("it builds"));
@@ -82,7 +89,9 @@ fn the_tree_has_these_entries() {
             "755 dir /usr/share/licenses/rdna1-rocm-fix",
             "644 license /usr/share/licenses/rdna1-rocm-fix/LICENSE-APACHE",
             "644 license /usr/share/licenses/rdna1-rocm-fix/LICENSE-MIT",
+            "644 license /usr/share/licenses/rdna1-rocm-fix/THIRD-PARTY-NOTICES",
             "644 file /usr/share/zsh/site-functions/_rdna1-rocm-fix",
+            "644 file /usr/share/zsh/site-functions/_rdna1-validate",
         ]
     );
 }
@@ -130,6 +139,14 @@ fn a_missing_artifact_is_an_error_that_says_what_to_do() {
         some.insert(name, "");
         let error = build(&some, Layout::Deb).expect_err(name).to_string();
         assert!(error.starts_with(&format!("{name} is missing: ")), "{error}");
+    }
+    let mut some = artifacts();
+    assert_eq!(some.license().ok(), Some("MIT AND Zlib"));
+    for (text, name) in [("", "THIRD-PARTY-NOTICES is"), ("x", "the SPDX-License-Identifier in THIRD-PARTY-NOTICES is")]
+    {
+        some.insert("THIRD-PARTY-NOTICES", text);
+        let error = some.license().expect_err(name).to_string();
+        assert!(error.starts_with(name) && error.contains("xtask generate"), "{error}");
     }
     let error = build(&Artifacts::new(), Layout::Deb).expect_err("nothing was given").to_string();
     assert!(error.contains("cargo build --release"), "{error}");

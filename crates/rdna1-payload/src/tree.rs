@@ -228,12 +228,18 @@ fn documentation(inputs: Inputs<'_>, entries: &mut Vec<Entry>) -> Result<(), Pay
     }
     let licenses = [names::LICENSE_MIT, names::LICENSE_APACHE];
     let texts = [inputs.artifacts.required(licenses[0])?, inputs.artifacts.required(licenses[1])?];
+    let notices = |dir: &str| {
+        let text = inputs.artifacts.required(names::NOTICES)?;
+        Ok::<_, PayloadError>(Entry::license(format!("{dir}/{}", names::NOTICES), text))
+    };
     match inputs.layout {
-        // Debian's `copyright` file, which the deb generator writes, holds or names them.
-        Layout::Deb => {}
+        // Debian's `copyright` file, which the deb generator writes, holds or
+        // names the project's own, and names the notices.
+        Layout::Deb => entries.push(notices(&doc_dir)?),
         Layout::Rpm | Layout::Nix => {
             let dir = format!("/usr/share/licenses/{NAME}");
             entries.push(Entry::dir(&dir));
+            entries.push(notices(&dir)?);
             entries
                 .extend(licenses.iter().zip(texts).map(|(name, text)| Entry::license(format!("{dir}/{name}"), text)));
             entries.push(Entry::doc(

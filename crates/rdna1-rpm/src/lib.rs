@@ -112,7 +112,7 @@ pub fn build(inputs: Inputs<'_>) -> Result<Rpm, RpmError> {
     let elves = elf::find(&payload)?;
     let architecture = elf::architecture(&elves)?.rpm();
     let scripts = scripts::all(inputs.policy)?;
-    let bytes = package::write(&payload, architecture, &requires(&elves), &scripts)?;
+    let bytes = package::write(&payload, inputs.artifacts.license()?, architecture, &requires(&elves), &scripts)?;
     let metadata = &payload.metadata;
     let file_name = format!("{}-{}-{RELEASE}.{architecture}.rpm", metadata.name, version(metadata.version));
     Ok(Rpm { file_name, bytes, payload })

@@ -30,6 +30,7 @@ fn seconds(seconds: u64) -> Result<u32, RpmError> {
 /// Writes the package.
 pub(crate) fn write(
     payload: &Payload,
+    license: &str,
     architecture: &str,
     requires: &BTreeSet<String>,
     scripts: &Scripts,
@@ -37,7 +38,7 @@ pub(crate) fn write(
     let metadata = &payload.metadata;
     let date = seconds(metadata.epoch)?;
     let version = version(metadata.version);
-    let mut builder = PackageBuilder::new(metadata.name, &version, metadata.license, architecture, metadata.summary);
+    let mut builder = PackageBuilder::new(metadata.name, &version, license, architecture, metadata.summary);
     builder
         .using_config(BuildConfig::v4().source_date(date).compression(COMPRESSION))
         .release(RELEASE)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The packaging sources in `rpm/`, for those who build with rpmbuild.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rdna1_payload::template::Renderer;
 use rdna1_payload::{Entry, EntryKind, Inputs, Program, names};
@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::{ENHANCES, RELEASE, RpmError, SUGGESTS, changelog, description, scripts, tree, vendor, version};
 
 /// What rpmlint finds and is right as it is, each with its reason.
-const RPMLINT: &str = include_str!("../templates/rpmlint.toml");
+const RPMLINT: &str = include_str!("../templates/rpmlint.toml.hbs");
 
 /// Renders every file below `rpm/`, by its path in there. The artifacts need no
 /// programs, but all that is made from their command lines.
@@ -25,6 +25,7 @@ pub fn rpm(inputs: Inputs<'_>) -> Result<BTreeMap<String, String>, RpmError> {
         release: &'a str,
         summary: &'a str,
         license: &'a str,
+        licenses: BTreeSet<&'a str>,
         vendor: &'a str,
         packager: &'a str,
         rust_version: &'a str,
@@ -47,7 +48,8 @@ pub fn rpm(inputs: Inputs<'_>) -> Result<BTreeMap<String, String>, RpmError> {
         version: version(metadata.version),
         release: RELEASE,
         summary: metadata.summary,
-        license: metadata.license,
+        license: inputs.artifacts.license()?,
+        licenses: licenses(inputs.artifacts.license()?),
         vendor: vendor(metadata),
         packager: metadata.maintainer,
         rust_version: metadata.rust_version,
@@ -67,8 +69,13 @@ pub fn rpm(inputs: Inputs<'_>) -> Result<BTreeMap<String, String>, RpmError> {
     files.insert("README".to_owned(), readme);
     let spec = renderer.render("spec", include_str!("../templates/spec.hbs"), &data)?;
     files.insert(format!("{}.spec", metadata.name), spec);
-    files.insert("rpmlint.toml".to_owned(), RPMLINT.to_owned());
+    files.insert("rpmlint.toml".to_owned(), renderer.render("rpmlint.toml", RPMLINT, &data)?);
     Ok(files)
+}
+
+/// The licences that an expression names, exceptions included.
+fn licenses(expression: &str) -> BTreeSet<&str> {
+    expression.split(" AND ").flat_map(|part| part.split(" OR ")).map(|id| id.trim_matches(['(', ')'])).collect()
 }
 
 /// Text in which rpmbuild finds no macro.

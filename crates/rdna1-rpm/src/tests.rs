@@ -15,6 +15,7 @@ fn artifacts() -> Artifacts {
     for name in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md", "policy.schema.json", "config.schema.json"] {
         artifacts.insert(name, name);
     }
+    artifacts.insert("THIRD-PARTY-NOTICES", "SPDX-License-Identifier: MIT AND (MIT OR Zlib)\n");
     let documentation = Program::ALL.into_iter().flat_map(Program::artifacts).filter(|name| !name.starts_with("bin/"));
     documentation.for_each(|name| artifacts.insert(name.clone(), name));
     artifacts
@@ -40,6 +41,7 @@ fn the_spec_names_every_file_with_its_kind_and_mode() {
         "%attr(0755, root, root) %dir %{_prefix}/lib/udev/rules.d",
         "%attr(0644, root, root) %doc %{_mandir}/man1/rdna1-rocm-fix.1.gz",
         "%attr(0644, root, root) %license %{_datadir}/licenses/rdna1-rocm-fix/LICENSE-MIT",
+        "License:        MIT AND (MIT OR Zlib)",
     ] {
         assert!(spec.lines().any(|there| there == line), "{line}\n{spec}");
     }

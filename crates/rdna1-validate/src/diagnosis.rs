@@ -77,3 +77,63 @@ fn kinds(cases: &[CaseResult]) -> Vec<String> {
     lines.extend(directions.iter().map(|(direction, count)| format!("{direction} fails in {count} cases")));
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(layer: Layer, verdict: Verdict) -> CaseResult {
+        CaseResult {
+            name: "f/x".into(),
+            family: "f".into(),
+            about: String::new(),
+            layer,
+            verdict,
+            detail: None,
+            remedy: None,
+            phase: Some("grad-weight".into()),
+            checks: Vec::new(),
+            solvers: Vec::new(),
+            seconds: 0.0,
+            torch_seconds: 0.0,
+            warm_seconds: None,
+            printed: None,
+        }
+    }
+
+    #[test]
+    fn the_lowest_layer_that_fails_is_the_broken_one() {
+        use Layer::{Convolution, Hip, MiopenBatchNorm, Model, Native, Rocblas};
+        for (broken, says) in [
+            (vec![], "everything that was computed is right"),
+            (vec![Hip, Rocblas, Native, Convolution], "the driver, HIP"),
+            (vec![Rocblas, Native, Convolution, Model], "rocBLAS is broken"),
+            (vec![Native, Convolution], "without MIOpen as well"),
+            (vec![Convolution, Model], "MIOpen is broken"),
+            (vec![MiopenBatchNorm], "convolution is right"),
+            (vec![Model], "whole models are not"),
+        ] {
+            let layers = [Hip, Rocblas, Native, MiopenBatchNorm, Convolution, Model];
+            let verdict = |layer| if broken.contains(&layer) { Verdict::Timeout } else { Verdict::Pass };
+            let cases = layers.map(|layer| case(layer, verdict(layer)));
+            let diagnosis = diagnose(&cases, "cuda");
+            assert_eq!(diagnosis.broken, broken.first().copied());
+            assert!(diagnosis.summary.contains(says), "{broken:?}: {}", diagnosis.summary);
+            let avoids = diagnosis.reasons.iter().any(|reason| reason.contains("bypass"));
+            assert_eq!(
+                avoids,
+                diagnosis.summary.contains("MIOpen is broken") || broken == [MiopenBatchNorm] || broken == [Model]
+            );
+        }
+        assert_eq!(diagnose(&[case(Convolution, Verdict::Skipped)], "cuda").summary, "nothing was computed");
+        assert!(diagnose(&[case(Convolution, Verdict::Pass)], "cpu").summary.contains("nothing about the card"));
+    }
+
+    #[test]
+    fn directions_that_fail_are_counted() {
+        let cases = [case(Layer::Native, Verdict::Pass), case(Layer::Convolution, Verdict::Timeout)];
+        let reasons = diagnose(&cases, "cuda").reasons;
+        assert!(reasons.iter().any(|reason| reason == "grad-weight fails in 1 cases"), "{reasons:?}");
+        assert!(reasons.iter().any(|reason| reason == "f: 1 of 1 fail"), "{reasons:?}");
+    }
+}

@@ -63,7 +63,10 @@ pub fn judge(case: &Case, exchange: &Exchange, allowed: Allowed) -> CaseResult {
     result.detail = detail;
     if verdict.is_failure() {
         result.remedy = verdict.remedy().map(str::to_owned);
-        result.phase.clone_from(&exchange.phase);
+        // An answer is about the whole case; its quantities say where it is wrong.
+        if !matches!(exchange.outcome, Ok(Reply::Answer(_))) {
+            result.phase.clone_from(&exchange.phase);
+        }
         result.printed = exchange.log.tail(PRINTED_LINES);
     }
     result

@@ -161,6 +161,8 @@ impl Place {
         let (Self::File(file) | Self::Replaced(file, _)) = &self;
         let cannot = format!("cannot write {}", file.display());
         let text = printed(report, Format::by_name(file))?;
+        // A page in a file has no colours.
+        let text = anstream::adapter::strip_str(&text).to_string();
         match self {
             Self::File(file) => std::fs::write(file, text).context(cannot),
             Self::Replaced(file, mut new) => {

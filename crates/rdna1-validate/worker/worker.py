@@ -96,11 +96,18 @@ def product(sizes: List[int]) -> int:
     return result
 
 
-def digest(tensors: List[Any]) -> float:
-    """A sum by which two processes find out that they hold the same numbers."""
+def digest(tensors: List[Any]) -> int:
+    """A sum over bit patterns, by which two processes find out that they hold
+    the same numbers. In integers, because a sum of floats depends on its order,
+    and that on the number of threads."""
     import torch
 
-    return float(sum(t.detach().to(torch.float64).abs().sum().item() for t in tensors))
+    integers = {8: torch.int64, 4: torch.int32, 2: torch.int16}
+    total = 0
+    for tensor in tensors:
+        flat = tensor.detach().contiguous().view(-1)
+        total += int(flat.view(integers[flat.element_size()]).to(torch.int64).sum().item()) if flat.numel() else 0
+    return total
 
 
 def each(value: Any, n: int) -> List[int]:
@@ -387,7 +394,7 @@ def measured(quantity: str, error: Optional[float], largest: float, run_to_run: 
 
 
 def same_start(reference: Dict[str, Any], tensors: List[Any]) -> None:
-    mine, theirs = digest(tensors), float(reference["digest"])
+    mine, theirs = digest(tensors), int(reference["digest"])
     if mine != theirs:
         raise Mismatch("two processes drew different numbers from one seed ({} and {})".format(mine, theirs))
 
@@ -490,7 +497,7 @@ def model_reference(work: Json) -> Dict[str, Any]:
     start = digest(list(model.parameters()) + list(floating(inputs, lambda t: t)))
     double = answer_of(model.double(), floating(inputs, lambda t: t.double()))
     largest = float(double.abs().max().item()) or 1.0
-    return {"output": double, "digest": start, "cpu-error": float((single - double).abs().max().item()) / largest}
+    return {"output": double, "digest": start, "cpu-error": (single - double).abs().max() / largest}
 
 
 def model_inference(
@@ -548,8 +555,10 @@ def training_target(work: Json, output: Any) -> Callable[[Any], Any]:
     if ":" not in work["model"]:
         labels = (torch.arange(output.shape[0]) % output.shape[1]).to(output.device)
         return lambda output: torch.nn.functional.cross_entropy(output, labels)
-    wanted = torch.randn(output.shape, generator=torch.Generator().manual_seed(5)).to(output.device)
-    return lambda output: ((output.float() - wanted) ** 2).mean()
+    # Half of what it answers untrained: every model can get nearer to that.
+    wanted = 0.5 * output.detach().float()
+    unit = (wanted**2).mean().clamp(min=1e-12)
+    return lambda output: ((output.float() - wanted) ** 2).mean() / unit
 
 
 # -- Requests -----------------------------------------------------------------
@@ -604,7 +613,8 @@ def open_device(request: Json, channel: Channel) -> Json:
             version = torch.backends.cudnn.version()
         answer.update(
             name=properties.name,
-            arch=getattr(properties, "gcnArchName", None) or "sm_{}{}".format(properties.major, properties.minor),
+            # On CUDA the first one exists too, and holds the device's name.
+            arch=properties.gcnArchName if torch.version.hip else "sm_{}{}".format(properties.major, properties.minor),
             memory_bytes=properties.total_memory,
             multiprocessors=properties.multi_processor_count,
             visible=torch.cuda.device_count(),
@@ -650,7 +660,7 @@ def reference(request: Json) -> Json:
     else:
         result = plain_reference(work)
     # PyTorch 1.13 loads safely nothing but tensors.
-    tensors = {k: v if isinstance(v, torch.Tensor) else torch.tensor(v, dtype=torch.float64) for k, v in result.items()}
+    tensors = {k: v if isinstance(v, torch.Tensor) else torch.tensor(v) for k, v in result.items()}
     torch.save(tensors, request["file"])
     return {"torch_seconds": time.monotonic() - started}
 

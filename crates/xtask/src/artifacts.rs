@@ -48,6 +48,10 @@ impl Kit {
                 artifacts.insert(format!("{}{name}", names::DOC), checkout::read(&path)?);
             }
         }
+        // Whoever needs it says what writes it.
+        if top.join(names::NOTICES).exists() {
+            artifacts.insert(names::NOTICES, checkout::read(&top.join(names::NOTICES))?);
+        }
         for (name, schema) in schemas() {
             artifacts.insert(name, pretty(&schema)?);
         }
@@ -74,6 +78,29 @@ impl Kit {
             }
         }
         Ok(kit)
+    }
+
+    /// With other notices than the checkout's, which may be stale.
+    pub fn with_notices(mut self, text: &str) -> Self {
+        self.artifacts.insert(names::NOTICES, text);
+        self
+    }
+
+    /// With a text in the place of everything that compilers and people make
+    /// anew all the time: programs, what follows from their command lines, prose.
+    pub fn with_filler(&self, text: &str) -> Self {
+        let mut artifacts = self.artifacts.clone();
+        for name in Program::ALL.into_iter().flat_map(Program::artifacts) {
+            artifacts.insert(name, text);
+        }
+        for prefix in [names::MAN, names::DOC, names::CHANGELOG, names::NOTICES] {
+            let found: Vec<String> = self.artifacts.below(prefix).map(|(rest, _)| format!("{prefix}{rest}")).collect();
+            found.into_iter().for_each(|name| artifacts.insert(name, text));
+        }
+        // What is read from the notices stays to be found.
+        let terms = self.artifacts.license().map(|terms| format!("{text}\nSPDX-License-Identifier: {terms}\n"));
+        artifacts.insert(names::NOTICES, terms.unwrap_or_default());
+        Self { policy: self.policy.clone(), artifacts, metadata: self.metadata.clone() }
     }
 
     /// As the generators take it.

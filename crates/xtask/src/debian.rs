@@ -39,11 +39,24 @@ const PACKAGES: &[&str] = &[
     "zsh",
 ];
 
+/// What the validator's root has besides the minimum. It is a root of its own,
+/// because a gigabyte more would slow down every test that walks through the other.
+const TORCH: &[&str] = &["python3-torch", "python3-torchvision"];
+
 /// Makes the root below `target/`, or takes the one that is there; returns its path.
 pub fn root(top: &Path) -> anyhow::Result<PathBuf> {
-    let dir = top.join("target/debian-root");
-    let recipe = format!("{RELEASE} {}\n", PACKAGES.join(" "));
-    let stamp = top.join("target/debian-root.recipe");
+    make(top, "debian-root", PACKAGES)
+}
+
+/// As [`root`], the one with the release's PyTorch.
+pub fn torch_root(top: &Path) -> anyhow::Result<PathBuf> {
+    make(top, "debian-torch-root", TORCH)
+}
+
+fn make(top: &Path, name: &str, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let dir = top.join("target").join(name);
+    let recipe = format!("{RELEASE} {}\n", packages.join(" "));
+    let stamp = top.join("target").join(format!("{name}.recipe"));
     if dir.is_dir() && fs::read_to_string(&stamp).is_ok_and(|made| made == recipe) {
         return Ok(dir);
     }
@@ -54,7 +67,7 @@ pub fn root(top: &Path) -> anyhow::Result<PathBuf> {
     let mirror = mirror()?;
     run_tool(
         Command::new("mmdebstrap")
-            .args(["--quiet", "--variant=minbase", &format!("--include={}", PACKAGES.join(",")), RELEASE])
+            .args(["--quiet", "--variant=minbase", &format!("--include={}", packages.join(",")), RELEASE])
             .arg(&dir)
             .arg(&mirror),
     )

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `cargo xtask dist`: programs and packages.
+//! `cargo xtask dist`: programs, packages, and all that a release carries besides.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,17 +12,27 @@ use rdna1_payload::{Layout, Payload, Program};
 use sha2::{Digest, Sha256};
 
 use crate::artifacts::Kit;
-use crate::{host, show};
+use crate::repo::KeyArgs;
+use crate::{checkout, host, release, show};
 
 /// What to build where.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the packages go [default: target/dist].
+    /// Where everything goes [default: target/dist].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Take the programs from here instead of building them.
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
+    /// Only the packages: no sources, bill of materials, notes, signatures or repositories.
+    #[arg(long)]
+    packages: bool,
+    /// Whose key signs.
+    #[command(flatten)]
+    key: KeyArgs,
+    /// Where the repositories will be published [default: they are used where they lie].
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
 }
 
 /// A finished file.
@@ -42,7 +53,7 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     let start = Instant::now();
     let products = products(top, &bin_dir)?;
     let made_in = start.elapsed();
-    write(&out, &products)?;
+    let packages = write(&out, &products)?;
     for product in &products {
         println!("{}\n{}", product.file_name, product.payload.manifest());
     }
@@ -50,15 +61,22 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     for product in &products {
         println!("  {:>9} bytes  {}  {}", product.bytes.len(), hex_sha256(&product.bytes), product.file_name);
     }
+    let mut files = packages;
+    if !args.packages {
+        files.extend(release::make(top, &out)?);
+    }
+    fs::write(out.join(SUMS), sums(&files)?)?;
+    if !args.packages {
+        release::sign(&out, &files, &args.key, args.base_url.as_deref())?;
+    }
     let product = products.first().context("dist makes at least one package")?;
     show::run(top, &bin_dir, &product.payload)
 }
 
-/// Builds everything without a word; returns the files.
-pub fn build(top: &Path, out: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let products = products(top, &programs(top)?)?;
-    write(out, &products)?;
-    Ok(products.iter().map(|product| out.join(&product.file_name)).collect())
+/// Builds the packages without a word.
+pub fn build(top: &Path, out: &Path) -> anyhow::Result<()> {
+    let files = write(out, &products(top, &programs(top)?)?)?;
+    Ok(fs::write(out.join(SUMS), sums(&files)?)?)
 }
 
 /// Builds the programs; returns their directory.
@@ -77,10 +95,29 @@ pub fn programs(top: &Path) -> anyhow::Result<PathBuf> {
     build.args(Program::packages().iter().flat_map(|package| ["--package", package]));
     build.arg("--target-dir").arg(&target).current_dir(top);
     // The encoded form takes paths with blanks.
-    build.env_remove("RUSTFLAGS");
-    build.env("CARGO_ENCODED_RUSTFLAGS", format!("--remap-path-prefix={}=/cargo", home.display()));
+    build.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", without_paths(top, &home));
     host::run_tool(&mut build)?;
     Ok(target.join("release"))
+}
+
+/// Has the compiler name crates by `/crates/NAME-VERSION` wherever they lie, as
+/// `debian/rules` and the spec file do.
+fn without_paths(top: &Path, cargo_home: &Path) -> OsString {
+    // One directory for each registry. There is one: this program was built.
+    let registries = fs::read_dir(cargo_home.join("registry/src")).into_iter().flatten().flatten();
+    let mut dirs: Vec<PathBuf> = registries.map(|entry| entry.path()).collect();
+    dirs.push(top.join("vendor"));
+    dirs.sort();
+    let mut flags = OsString::new();
+    for dir in dirs {
+        if !flags.is_empty() {
+            flags.push("\u{1f}");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(&dir);
+        flags.push("=/crates");
+    }
+    flags
 }
 
 pub fn products(top: &Path, bin_dir: &Path) -> anyhow::Result<Vec<Product>> {
@@ -93,19 +130,30 @@ pub fn products(top: &Path, bin_dir: &Path) -> anyhow::Result<Vec<Product>> {
     ])
 }
 
-/// Writes the products and their checksums.
-fn write(out: &Path, products: &[Product]) -> anyhow::Result<()> {
-    let save = |name: &str, bytes: &[u8]| {
-        let path = out.join(name);
-        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
-    };
+/// The list of checksums.
+pub const SUMS: &str = "SHA256SUMS";
+
+/// Writes the products; returns their paths. What an earlier run signed counts
+/// no more.
+fn write(out: &Path, products: &[Product]) -> anyhow::Result<Vec<PathBuf>> {
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
+    let _ = fs::remove_file(out.join(format!("{SUMS}.asc")));
+    let save = |product: &Product| {
+        let path = out.join(&product.file_name);
+        fs::write(&path, &product.bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    };
+    products.iter().map(save).collect()
+}
+
+/// What `sha256sum --check` reads.
+fn sums(files: &[PathBuf]) -> anyhow::Result<String> {
     let mut sums = String::new();
-    for product in products {
-        save(&product.file_name, &product.bytes)?;
-        sums += &format!("{}  {}\n", hex_sha256(&product.bytes), product.file_name);
+    for file in files {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        sums += &format!("{}  {name}\n", hex_sha256(&checkout::read(file)?));
     }
-    save("SHA256SUMS", sums.as_bytes())
+    Ok(sums)
 }
 
 fn hex_sha256(bytes: &[u8]) -> String {

@@ -12,6 +12,7 @@ use rdna1_payload::{Layout, names};
 use walkdir::WalkDir;
 
 use crate::artifacts::{self, Kit};
+use crate::{install, notices};
 
 /// What to do.
 #[derive(Debug, clap::Args)]
@@ -62,8 +63,10 @@ pub fn check(top: &Path) -> anyhow::Result<()> {
 
 /// Every generated file, by its path in the checkout.
 fn wanted(top: &Path) -> anyhow::Result<BTreeMap<String, Generated>> {
-    let kit = Kit::without_programs(top)?;
+    let notices = notices::text(top)?;
+    let kit = Kit::without_programs(top)?.with_notices(&notices);
     let mut wanted = BTreeMap::new();
+    wanted.insert(names::NOTICES.to_owned(), Generated { executable: false, bytes: notices.into_bytes() });
     for (path, file) in rdna1_deb::sources::debian(kit.inputs(Layout::Deb))? {
         let generated = Generated { executable: file.mode & 0o100 != 0, bytes: file.text.into_bytes() };
         wanted.insert(format!("debian/{path}"), generated);
@@ -73,6 +76,10 @@ fn wanted(top: &Path) -> anyhow::Result<BTreeMap<String, Generated>> {
     }
     for (path, text) in rdna1_rpm::sources::rpm(kit.inputs(Layout::Rpm))? {
         wanted.insert(format!("rpm/{path}"), Generated { executable: false, bytes: text.into_bytes() });
+    }
+    for (dir, layout) in [("debian", Layout::Deb), ("nix", Layout::Nix), ("rpm", Layout::Rpm)] {
+        let generated = Generated { executable: false, bytes: manifest(&kit, layout)?.into_bytes() };
+        wanted.insert(format!("{dir}/manifest"), generated);
     }
     for (name, schema) in artifacts::schemas() {
         let generated = Generated { executable: false, bytes: artifacts::pretty(&schema)?.into_bytes() };
@@ -85,6 +92,22 @@ fn wanted(top: &Path) -> anyhow::Result<BTreeMap<String, Generated>> {
         wanted.insert(format!("docs/schema/{name}"), generated);
     }
     Ok(wanted)
+}
+
+/// What a package installs: mode, kind, SHA-256, path. Without sums of what
+/// compilers, command lines and prose decide, so that it says what the policy
+/// and the templates have made.
+fn manifest(kit: &Kit, layout: Layout) -> anyhow::Result<String> {
+    let tree = |filler: &str| install::tree(kit.with_filler(filler).inputs(layout), "/nix/store/rdna1-rocm-fix");
+    let (one, other) = (tree("one")?, tree("other")?);
+    let pairs = one.entries().iter().zip(other.entries());
+    let line = |(one, other): (&rdna1_payload::Entry, &rdna1_payload::Entry)| {
+        let known = one.kind.is_regular() && one.bytes == other.bytes;
+        let sum = if known { one.sha256() } else { "-".to_owned() };
+        format!("{:04o} {:<7} {sum:<64} {}\n", one.mode, one.kind.as_str(), one.path)
+    };
+    let lines: String = pairs.map(line).collect();
+    Ok(format!("# Written by `cargo xtask generate`: what the package installs.\n{lines}"))
 }
 
 /// What is wrong with the generated files of a checkout, by path.

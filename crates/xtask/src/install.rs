@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rdna1_payload::{EntryKind, Layout, Payload};
+use rdna1_payload::{EntryKind, Inputs, Layout, Payload};
 
 use crate::artifacts::Kit;
 use crate::checkout;
@@ -44,14 +44,17 @@ fn layout(text: &str) -> Result<Layout, String> {
 pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     let bin_dir = args.bin_dir.clone().unwrap_or_else(|| checkout::release_dir(top));
     let kit = Kit::with_programs(top, &bin_dir)?;
-    let inputs = kit.inputs(args.layout);
     let prefix = std::path::absolute(args.prefix.as_ref().unwrap_or(&args.destdir))?;
-    let payload = match args.layout {
+    write(&tree(kit.inputs(args.layout), &prefix.to_string_lossy())?, &args.destdir)
+}
+
+/// What a package of the inputs' layout installs; with Nix, in `prefix`.
+pub fn tree(inputs: Inputs<'_>, prefix: &str) -> anyhow::Result<Payload> {
+    Ok(match inputs.layout {
         Layout::Deb => rdna1_deb::tree(inputs)?,
         Layout::Rpm => rdna1_rpm::tree(inputs)?,
-        Layout::Nix => rdna1_nix::tree(inputs, &prefix.to_string_lossy())?,
-    };
-    write(&payload, &args.destdir)
+        Layout::Nix => rdna1_nix::tree(inputs, prefix)?,
+    })
 }
 
 /// Writes a tree below a directory. Owners are the packaging tool's affair;

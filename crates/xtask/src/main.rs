@@ -4,12 +4,16 @@
 mod artifacts;
 mod bench;
 mod checkout;
+mod crates;
 mod debian;
 mod dist;
 mod generate;
 mod host;
 mod install;
+mod notices;
+mod release;
 mod repo;
+mod sbom;
 mod show;
 mod source;
 mod test;

@@ -43,27 +43,52 @@ pub fn make(top: &Path, out: &Path) -> anyhow::Result<PathBuf> {
     let kit = Kit::without_programs(top)?;
     let metadata = kit.inputs(Layout::Rpm).metadata;
     let name = format!("{NAME}-{}", metadata.version);
-    let parent = top.join("target/source");
-    let tree = parent.join(&name);
+    pack(top, out, &name, metadata.epoch, |tree| {
+        copy(top, tree, &[])?;
+        vendor(top, tree)
+    })
+}
+
+/// Makes the tarball for Nix: what is built from and the Nix files, without
+/// crates, as Nix fetches those by itself.
+pub fn nix(top: &Path, out: &Path) -> anyhow::Result<PathBuf> {
+    let kit = Kit::without_programs(top)?;
+    let inputs = kit.inputs(Layout::Nix);
+    let name = format!("{NAME}-{}-nix", inputs.metadata.version);
+    pack(top, out, &name, inputs.metadata.epoch, |tree| copy(top, tree, &rdna1_nix::release(inputs)))
+}
+
+/// Packs a tree of this name that `fill` fills: the same bytes for the same
+/// files, whoever packs them when.
+fn pack(
+    top: &Path,
+    out: &Path,
+    name: &str,
+    epoch: u64,
+    fill: impl FnOnce(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<PathBuf> {
+    // Several may be at it at once.
+    let parent = top.join(format!("target/source/{}", std::process::id()));
+    let tree = parent.join(name);
     match fs::remove_dir_all(&tree) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error)?,
         _ => fs::create_dir_all(&tree)?,
     }
-    copy(top, &tree)?;
-    vendor(top, &tree)?;
+    fill(&tree)?;
     fs::create_dir_all(out).with_context(|| format!("cannot make {}", out.display()))?;
     let tarball = fs::canonicalize(out)?.join(format!("{name}.tar.gz"));
-    // The same bytes for the same files, whoever packs them when.
     let mut tar = Command::new("tar");
     tar.args(["--create", "--sort=name", "--format=gnu", "--owner=root:0", "--group=root:0", "--mode=u+rw,go=rX"]);
-    tar.arg(format!("--mtime=@{}", metadata.epoch)).args(["--use-compress-program=gzip -n6", "--file"]);
-    run_tool(tar.arg(&tarball).arg("--directory").arg(&parent).arg(&name))?;
+    tar.arg(format!("--mtime=@{epoch}")).args(["--use-compress-program=gzip -n6", "--file"]);
+    run_tool(tar.arg(&tarball).arg("--directory").arg(&parent).arg(name))?;
+    fs::remove_dir_all(&parent)?;
     Ok(tarball)
 }
 
-/// Copies every file that git knows of, links as links.
-fn copy(top: &Path, tree: &Path) -> anyhow::Result<()> {
-    let listing = output(Command::new("git").args(["ls-files", "-z"]).current_dir(top))?;
+/// Copies the files that git knows of, all or those below some paths, links as
+/// links.
+fn copy(top: &Path, tree: &Path, paths: &[&str]) -> anyhow::Result<()> {
+    let listing = output(Command::new("git").args(["ls-files", "-z", "--"]).args(paths).current_dir(top))?;
     let mut pack = Command::new("tar");
     pack.args(["--create", "--null", "--no-recursion", "--files-from=-"]).current_dir(top);
     let mut pack = pack.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot run tar")?;

@@ -34,7 +34,7 @@ const STEPS: [Step; 9] = [
     ("lint", lint),
     ("licences", licences),
     ("generated", |top| generate::check(top)),
-    ("root", |top| if is_root() { debian::root(top).map(drop) } else { Ok(()) }),
+    ("root", |top| if is_root() { debian::root(top).and_then(|_| debian::torch_root(top)).map(drop) } else { Ok(()) }),
     ("packages", |top| dist::build(top, &top.join("target/dist")).map(drop)),
     ("tests", tests),
     (NATIVE, native),
@@ -107,6 +107,7 @@ fn cargo_for_tests(top: &Path) -> anyhow::Result<Command> {
     if is_root() {
         command.args(["--mount", "--propagation", "private"]).arg(&cargo);
         command.env("RDNA1_TEST_ROOT", debian::root(top)?).env("RDNA1_REQUIRE_ALL", "1");
+        command.env("RDNA1_TEST_TORCH_ROOT", debian::torch_root(top)?);
     }
     command.current_dir(top).env("RDNA1_DIST", top.join("target/dist"));
     Ok(command)
@@ -115,9 +116,12 @@ fn cargo_for_tests(top: &Path) -> anyhow::Result<Command> {
 /// The packages as the distributions build them: from the source tarball, with
 /// their own tools, without network. Minutes of compiling.
 fn native(top: &Path) -> anyhow::Result<()> {
+    // What they are compared with must be of these sources.
+    dist::build(top, &top.join("target/dist"))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["test", "--locked", "--package", "rdna1-tests", "--test", "suite", "from_the_source_tarball"]);
+    command.args(["--", "--nocapture", "--test-threads=1"]);
     command.current_dir(top).env("RDNA1_DIST", top.join("target/dist")).env("RDNA1_TEST_NATIVE", "1");
     if is_root() {
         command.env("RDNA1_TEST_ROOT", debian::root(top)?).env("RDNA1_REQUIRE_ALL", "1");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::installed::rpm::{INSTALL, SET_UP, machine, made, repository};
-use crate::installed::{both, copy, flip_a_bit, must, new_key};
+use crate::installed::{both, copy, expired_key, flip_a_bit, must, new_key};
 
 fn package(repo: &Path) -> PathBuf {
     let name = made().rpm.file_name().expect("a package has a name");
@@ -98,14 +98,7 @@ fn a_repository_whose_key_has_expired() {
     if machine(|made| made.repo.clone()).is_none() {
         return;
     }
-    // For this key it is the summer of 2020; it is good until the end of that year.
-    let home = made().dir.join("expired-key");
-    std::fs::create_dir_all(&home).expect("target is writable");
-    std::fs::write(home.join("gpg.conf"), "faked-system-time 20200701T000000!\n").expect("target is writable");
-    must(Command::new("chmod").arg("700").arg(&home).output());
-    let mut gpg = Command::new("gpg");
-    gpg.args(["--batch", "--quiet", "--homedir"]).arg(&home).args(["--passphrase", "", "--quick-generate-key"]);
-    must(gpg.args(["expired test of rdna1-rocm-fix", "ed25519", "sign", "2020-12-31"]).output());
+    let home = expired_key(&made().dir.join("expired-key"));
     let expired = repository(&made().dir.join("expired"), &made().rpm, &home);
     refused(&expired, "Bad GPG signature");
 }

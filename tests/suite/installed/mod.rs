@@ -3,6 +3,7 @@
 //! managers: apt with the deb ([`deb`]), dnf with the rpm ([`rpm`]).
 
 pub mod deb;
+mod effect;
 pub mod rpm;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +58,23 @@ impl Family {
         }
     }
 
+    /// What the package manager says of an installation from a repository that
+    /// it trusts.
+    fn signs_of_success(self) -> &'static [&'static str] {
+        match self {
+            Self::Deb => &["Setting up rdna1-rocm-fix"],
+            Self::Rpm => &["Importing GPG key", "Complete!"],
+        }
+    }
+
+    /// Prints what of the installed files is not as the package says.
+    fn verify(self) -> &'static str {
+        match self {
+            Self::Deb => "dpkg --verify rdna1-rocm-fix",
+            Self::Rpm => "rpm --verify rdna1-rocm-fix",
+        }
+    }
+
     /// Removes it.
     pub fn remove(self) -> &'static str {
         match self {
@@ -80,7 +98,7 @@ fn package(extension: &str) -> PathBuf {
 }
 
 /// An empty directory below target/.
-fn fresh_dir(name: &str) -> PathBuf {
+pub fn fresh_dir(name: &str) -> PathBuf {
     let dir = top().join("target").join(name);
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).expect("target is writable");
@@ -108,6 +126,18 @@ pub fn new_key(home: &Path) -> PathBuf {
     let mut gpg = Command::new("gpg");
     gpg.args(["--batch", "--quiet", "--homedir"]).arg(home).args(["--passphrase", "", "--quick-generate-key"]);
     must(gpg.args(["test of rdna1-rocm-fix", "ed25519", "sign", "never"]).output());
+    home.to_owned()
+}
+
+/// The home of a key whose time is over: it was made in the summer of 2020, as
+/// far as it knows, and was good until the end of that year.
+pub fn expired_key(home: &Path) -> PathBuf {
+    std::fs::create_dir_all(home).expect("target is writable");
+    std::fs::write(home.join("gpg.conf"), "faked-system-time 20200701T000000!\n").expect("target is writable");
+    must(Command::new("chmod").arg("700").arg(home).output());
+    let mut gpg = Command::new("gpg");
+    gpg.args(["--batch", "--quiet", "--homedir"]).arg(home).args(["--passphrase", "", "--quick-generate-key"]);
+    must(gpg.args(["expired test of rdna1-rocm-fix", "ed25519", "sign", "2020-12-31"]).output());
     home.to_owned()
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context as _, bail};
 use rdna1_core::config::{ConfigFile, DROP_INS};
-use rdna1_core::policy::{Engine, Profile, Scope};
+use rdna1_core::policy::{Profile, Scope};
 
 use super::{Outcome, refresh};
 use crate::cli::ProfileCommand;
@@ -31,9 +31,8 @@ fn list(context: &Context) -> String {
     for profile in &context.policy.profiles {
         let mark = if profile.id == current { styled(GOOD, "*") } else { " ".to_owned() };
         out += &format!("{mark} {:14} {}\n", profile.id, profile.summary);
-        let remark = match (profile.engine, profile.scope) {
-            (Engine::PythonHook, _) => "its Python hook is not part of this version",
-            (_, Scope::Process) => "for single processes: rdna1-rocm-fix run",
+        let remark = match profile.scope {
+            Scope::Process => "for single processes: rdna1-rocm-fix run",
             _ if profile.default => "the default",
             _ => continue,
         };

@@ -47,6 +47,9 @@ pub const MODEL_MOST: f64 = 1e-2;
 /// What the last loss of a training may be, in units of the first.
 pub const LOSS: f64 = 0.9;
 
+/// The same for a model of the user's, of which nobody knows how fast it learns.
+pub const LOSS_OF_USER: f64 = 0.999;
+
 /// Half the distance from 1 to the next larger number.
 pub fn unit_roundoff(data_type: DataType) -> f64 {
     match data_type {
@@ -83,7 +86,8 @@ pub fn limits(work: &Work) -> Limits {
     match work {
         Work::Copy { .. } => vec![("output", Limit { limit: 0.0, reduction: 1 })],
         Work::Elementwise { data_type, .. } => {
-            let limit = limit(*data_type, 1, 1);
+            // Four operations, each of which rounds to the format.
+            let limit = limit(*data_type, 1, 9);
             vec![("output", limit), ("grad-input", limit)]
         }
         Work::Matmul { m, n, k, data_type } => vec![
@@ -96,7 +100,10 @@ pub fn limits(work: &Work) -> Limits {
             ["output", "grad-input", "grad-weight", "grad-bias"].map(|name| (name, limit(*data_type, all, 1))).into()
         }
         Work::Conv(convolution) => of_convolution(convolution),
-        Work::ModelTraining(_) => vec![("loss", Limit { limit: LOSS, reduction: 1 })],
+        Work::ModelTraining(model) => {
+            let limit = if model.is_of_user() { LOSS_OF_USER } else { LOSS };
+            vec![("loss", Limit { limit, reduction: 1 })]
+        }
         Work::ModelInference(_) => Vec::new(),
     }
 }
@@ -109,7 +116,11 @@ fn of_convolution(convolution: &Convolution) -> Limits {
     let data_type = convolution.computes_in();
     let batch = convolution.batch;
     let mut limits = vec![
-        ("output", limit(data_type, kernel * convolution.channels / convolution.groups, 1)),
+        // A bias is added to what has been rounded to the format already.
+        (
+            "output",
+            limit(data_type, kernel * convolution.channels / convolution.groups, if convolution.bias { 4 } else { 1 }),
+        ),
         // Where padding mirrors the image, a pixel's gradient is summed up from several.
         ("grad-input", limit(data_type, kernel * convolution.filters / convolution.groups, 4)),
         ("grad-weight", limit(data_type, (pixels * batch).max(1), batch)),

@@ -320,6 +320,11 @@ fn rate() -> f64 {
 }
 
 impl Model {
+    /// Whether it is none of torchvision's.
+    pub fn is_of_user(&self) -> bool {
+        self.model.contains(':')
+    }
+
     /// A model of the user's.
     pub fn of_user(name: &str) -> Self {
         Self { model: name.to_owned(), batch: two(), size: image(), steps: steps(), rate: rate() }

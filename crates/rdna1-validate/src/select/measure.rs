@@ -106,6 +106,9 @@ impl Measure for Validation<'_> {
                 self.pytorch = Some((report.software.torch.clone(), report.software.torch_path.clone()));
                 Ok(judge::outcome(&report))
             }
+            // A profile of the whole machine needs nothing that could be missing but
+            // a PyTorch that starts: the others would wait for it in vain.
+            Err(problem) if candidate.machine_wide && !self.ran => Err(problem.into()),
             Err(problem) => {
                 self.problem.get_or_insert_with(|| problem.to_string());
                 Ok(Outcome::without_cases(Verdict::CouldNotRun, problem.problem))

@@ -263,7 +263,7 @@ impl Supervised {
 /// How long after its limit an answer still counts as late instead of never:
 /// it tells what is slow from what hangs.
 fn grace(limit: Duration) -> Duration {
-    (limit / 4).clamp(Duration::from_millis(500), Duration::from_secs(5))
+    (limit / 2).clamp(Duration::from_secs(1), Duration::from_secs(10))
 }
 
 /// Sixteen hexadecimal digits that nothing can know before they are sent.

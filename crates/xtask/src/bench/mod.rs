@@ -6,6 +6,7 @@
 
 mod device_code;
 mod miopen;
+mod validate;
 
 use std::fs;
 use std::hint::black_box;
@@ -77,6 +78,7 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
         rows.push(bench.detection(functions, cards)?);
     }
     rows.extend(bench.stacks()?);
+    rows.extend(bench.validator()?);
     rows.push(bench.packages()?);
     rows.push(bench.installed_size()?);
     rows.extend(bench.device_code()?);

@@ -17,7 +17,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 
 use crate::host::{self, output};
-use signer::Signer;
+pub use signer::Signer;
 
 /// The name under which packages are pooled and keys are exported.
 const NAME: &str = "rdna1-rocm-fix";
@@ -34,13 +34,47 @@ pub struct RepoArgs {
     /// The directory to make; earlier repositories there are replaced.
     #[arg(long, value_name = "DIR", default_value = "target/repo")]
     pub out: PathBuf,
-    /// gpg's home directory with the signing key; without it a key is made
-    /// below target/ and kept there for the next time.
+    /// The key.
+    #[command(flatten)]
+    pub key: KeyArgs,
+    /// Where the directory will be published [default: it is used where it lies].
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+}
+
+/// Whose key signs.
+#[derive(Debug, Clone, Args)]
+pub struct KeyArgs {
+    /// gpg's home directory with the signing key. Without it and --key, a test
+    /// key is made below target/ and kept there for the next time.
     #[arg(long, value_name = "DIR")]
     pub gnupg_home: Option<PathBuf>,
-    /// The key to sign with, as gpg names it; without it, gpg's default.
+    /// The key to sign with, as gpg names it [default: gpg's own].
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
+}
+
+/// What a repository is made of, and what for.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan<'a> {
+    /// Debian packages.
+    pub debs: &'a [PathBuf],
+    /// RPM packages.
+    pub rpms: &'a [PathBuf],
+    /// Where it will be published; without it, it is used where it lies.
+    pub base_url: Option<&'a str>,
+    /// The date of the indexes, in seconds since 1970; without it, now.
+    pub epoch: Option<u64>,
+}
+
+impl Plan<'_> {
+    /// Where one of the repositories is read from.
+    fn url(&self, dir: &Path, name: &str) -> String {
+        match self.base_url {
+            Some(base) => format!("{}/{name}", base.trim_end_matches('/')),
+            None => format!("file://{}", dir.display()),
+        }
+    }
 }
 
 /// Makes the repositories, `apt/` and `rpm/`, as far as there are packages.
@@ -51,30 +85,41 @@ pub fn run(args: &RepoArgs) -> anyhow::Result<()> {
         (debs, rpms) = (finished_packages(dist, "deb")?, finished_packages(dist, "rpm")?);
         let missing = debs.is_empty() && rpms.is_empty();
         ensure!(!missing, "there are no packages in {}; make them with: cargo xtask dist", dist.display());
-        // Nobody named them: each family's own machines need no tools of the other.
-        skip_without(&mut debs, &["apt-ftparchive"], "apt-utils");
-        skip_without(&mut rpms, &["createrepo_c", "rpmsign"], "createrepo-c rpm");
+        (debs, rpms) = that_can_be_indexed(debs, rpms);
         ensure!(!(debs.is_empty() && rpms.is_empty()), "no repository can be made here");
     }
-    let signer = Signer::new(args)?;
+    let plan = Plan { debs: &debs, rpms: &rpms, base_url: args.base_url.as_deref(), epoch: None };
+    make(plan, &args.out, &Signer::new(&args.key)?)
+}
+
+/// Makes the repositories, `apt/` and `rpm/`, and says how to use them.
+pub fn make(plan: Plan<'_>, out: &Path, signer: &Signer) -> anyhow::Result<()> {
     // Made beside its place, so that a repository in use is whole at any time.
-    let partial = args.out.with_extension("new");
+    let partial = out.with_extension("new");
     remove_tree(&partial)?;
-    if !debs.is_empty() {
-        apt::make(&debs, &partial.join("apt"), &signer)?;
+    if !plan.debs.is_empty() {
+        apt::make(plan, &partial.join("apt"), signer)?;
     }
-    if !rpms.is_empty() {
-        dnf::make(&rpms, &partial.join("rpm"), &signer)?;
+    if !plan.rpms.is_empty() {
+        dnf::make(plan, &partial.join("rpm"), signer)?;
     }
-    remove_tree(&args.out)?;
-    fs::rename(&partial, &args.out)?;
-    if !debs.is_empty() {
-        apt::describe(&args.out.join("apt"))?;
+    remove_tree(out)?;
+    fs::rename(&partial, out)?;
+    if !plan.debs.is_empty() {
+        apt::describe(plan, &out.join("apt"))?;
     }
-    if !rpms.is_empty() {
-        dnf::describe(&args.out.join("rpm"))?;
+    if !plan.rpms.is_empty() {
+        dnf::describe(plan, &out.join("rpm"))?;
     }
     Ok(())
+}
+
+/// The packages of those families whose tools are here: each family's own
+/// machines need no tools of the other.
+pub fn that_can_be_indexed(mut debs: Vec<PathBuf>, mut rpms: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    skip_without(&mut debs, &["apt-ftparchive"], "apt-utils");
+    skip_without(&mut rpms, &["createrepo_c", "rpmsign"], "createrepo-c rpm");
+    (debs, rpms)
 }
 
 /// Leaves packages out, and says so, where a tool is missing.

@@ -7,26 +7,29 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use super::{NAME, RepoArgs, quiet};
+use super::{KeyArgs, NAME, quiet};
 use crate::host::{self, output};
 
 /// For gpg where nobody can be asked.
 const UNATTENDED: [&str; 3] = ["--batch", "--pinentry-mode", "loopback"];
 
 /// A gpg key that signs.
-pub(super) struct Signer {
+#[derive(Debug)]
+pub struct Signer {
     home: Option<PathBuf>,
     key: Option<String>,
+    /// Whether it is a key of this checkout, which nobody has a reason to trust.
+    pub for_tests: bool,
 }
 
 impl Signer {
     /// The key that the arguments name, or one of this checkout.
-    pub(super) fn new(args: &RepoArgs) -> anyhow::Result<Self> {
+    pub fn new(args: &KeyArgs) -> anyhow::Result<Self> {
         if args.gnupg_home.is_some() || args.key.is_some() {
-            return Ok(Self { home: args.gnupg_home.clone(), key: args.key.clone() });
+            return Ok(Self { home: args.gnupg_home.clone(), key: args.key.clone(), for_tests: false });
         }
         let home = PathBuf::from("target/repo-key");
-        let signer = Self { home: Some(home.clone()), key: None };
+        let signer = Self { home: Some(home.clone()), key: None, for_tests: true };
         if !home.join("pubring.kbx").exists() {
             fs::create_dir_all(&home)?;
             fs::set_permissions(&home, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
@@ -46,7 +49,7 @@ impl Signer {
     }
 
     /// Signs a file, in gpg's mode `--clear-sign` or `--detach-sign`.
-    pub(super) fn sign(&self, mode: &str, file: &Path, to: &Path) -> anyhow::Result<()> {
+    pub fn sign(&self, mode: &str, file: &Path, to: &Path) -> anyhow::Result<()> {
         let mut gpg = self.gpg();
         gpg.args(self.key.iter().flat_map(|key| ["--local-user", key.as_str()]));
         gpg.args(["--armor", "--digest-algo", "SHA512", mode, "--output"]).arg(to);
@@ -79,8 +82,14 @@ impl Signer {
         Ok(found.context("gpg has no secret key to sign with")?.to_owned())
     }
 
+    /// The key, and what it is worth.
+    pub fn describe(&self) -> anyhow::Result<String> {
+        let worth = if self.for_tests { ", a test key of this checkout: name yours with --key" } else { "" };
+        Ok(format!("{}{worth}", self.fingerprint()?))
+    }
+
     /// Writes the public key.
-    pub(super) fn export(&self, to: &Path) -> anyhow::Result<()> {
+    pub fn export(&self, to: &Path) -> anyhow::Result<()> {
         quiet(self.gpg().args(["--armor", "--output"]).arg(to).arg("--export").args(&self.key))?;
         ensure!(fs::metadata(to).is_ok_and(|m| m.len() > 0), "gpg exported no public key");
         Ok(())

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The suite on real PyTorch: Debian 12's (`python3-torch` 1.13 of this
+//! machine) and Debian 13's (2.6, in the test root), on the CPU; and with a
+//! broken convolution in it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use assert_fs::TempDir;
+use rdna1_tests::program::{bin_dir, program, top};
+use rdna1_tests::tools;
+use serde_json::Value;
+
+/// Debian's own Python.
+const PYTHON: &str = "/usr/bin/python3";
+
+/// Whether Debian's PyTorch is here; if not, reports the skip.
+fn has_torch() -> bool {
+    let there = Command::new(PYTHON).args(["-c", "import torch, torchvision"]).output();
+    let there = there.is_ok_and(|output| output.status.success());
+    if !there {
+        tools::skip("python3-torch and python3-torchvision are not installed (cargo xtask test installs them)");
+    }
+    there
+}
+
+fn suite(arguments: &[&str]) -> Command {
+    let mut command = program("rdna1-validate");
+    command.args(["--device", "cpu", "--python", PYTHON, "--format", "json"]).args(arguments);
+    // A core may be shared with other tests: nothing here is about time.
+    command.args(["--timeout", "600"]);
+    command
+}
+
+fn report(output: &Output) -> Value {
+    let error = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {error}"))
+}
+
+/// What must hold of a run of everything that a PyTorch can do on the CPU.
+fn everything_is_right(report: &Value, torch: &str, at_least: u64) {
+    let failed = report["cases"].as_array().expect("cases").iter();
+    let failed: Vec<&Value> =
+        failed.filter(|case| !["pass", "skipped"].contains(&case["verdict"].as_str().unwrap_or(""))).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert_eq!(report["passed"], true);
+    assert!(report["software"]["torch"].as_str().expect("a version").starts_with(torch), "{}", report["software"]);
+    assert!(report["counts"]["passed"].as_u64().expect("a number") >= at_least, "{}", report["counts"]);
+    assert_eq!(report["device"]["kind"], "cpu");
+    assert!(report["diagnosis"]["summary"].as_str().expect("text").contains("nothing about the card"));
+    for case in report["cases"].as_array().expect("cases").iter().filter(|case| case["verdict"] == "skipped") {
+        // The CPU of old PyTorch has no half precision; nothing else may be left out.
+        let why = case["detail"].as_str().expect("a reason");
+        assert!(why.contains("Half") || why.contains("AutocastCPU"), "{why}");
+    }
+}
+
+#[test]
+fn the_whole_suite_on_debian_12() {
+    if !has_torch() {
+        return;
+    }
+    let output = suite(&["--level", "medium"]).output().expect("it runs");
+    let report = report(&output);
+    everything_is_right(&report, "1.13", 200);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(report["timing"]["starts"], 1, "one interpreter for all of them");
+    let models = report["cases"].as_array().expect("cases").iter().filter(|case| case["layer"] == "model");
+    assert_eq!(models.filter(|case| case["verdict"] == "pass").count(), 12, "six models, inference and training");
+}
+
+#[test]
+fn the_suite_on_debian_13() {
+    let Some(root) = std::env::var_os("RDNA1_TEST_TORCH_ROOT") else {
+        return tools::skip("RDNA1_TEST_TORCH_ROOT names no Debian root with PyTorch (cargo xtask test makes one)");
+    };
+    if !tools::is_root() {
+        return;
+    }
+    let root = Path::new(&root);
+    let place = TempDir::new_in(root.join("tmp")).expect("a directory in the root");
+    std::fs::copy(bin_dir().join("rdna1-validate"), place.path().join("rdna1-validate")).expect("it can be copied");
+    let inside = Path::new("/tmp").join(place.path().file_name().expect("it has a name"));
+    // A chroot is enough: the suite needs its libraries, /proc and /dev, and no service.
+    let script = "mount -t proc proc \"$0/proc\" && mount --rbind /dev \"$0/dev\" && exec chroot \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "--propagation", "private", "sh", "-c", script])
+        .arg(root)
+        .arg(inside.join("rdna1-validate"));
+    command.args(["--device", "cpu", "--level", "quick", "--format", "json", "--timeout", "600", "--python", PYTHON]);
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root");
+    let output = command.output().expect("unshare runs");
+    let report = report(&output);
+    everything_is_right(&report, "2.6", 30);
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn a_broken_convolution_is_caught_and_the_controls_say_where() {
+    if !has_torch() {
+        return;
+    }
+    for (fault, verdict, says) in [
+        ("wrong-weights", "wrong", "of the largest value"),
+        ("slightly-wrong", "wrong", "of the largest value"),
+        ("nan", "not-finite", "NaN"),
+        ("unstable", "unstable", "between two runs"),
+        ("wrong-gradient", "wrong", "grad-input"),
+        ("endless", "timeout", "killed"),
+        ("crash", "crash", "signal 6"),
+    ] {
+        let mut command = program("rdna1-validate");
+        let arguments = ["copy/elements1", "elementwise/f32", "without-miopen/3x3", "kernel/3x3"];
+        command.args(["--device", "cpu", "--python", PYTHON, "--format", "json", "--timeout"]);
+        // Long enough for a shared core, where nothing is meant to hang.
+        command.arg(if fault == "endless" { "5" } else { "120" });
+        command.args(arguments.iter().flat_map(|name| ["--only", name]));
+        command.env("PYTHONPATH", top().join("tests/validate/inject")).env("PYTHONDONTWRITEBYTECODE", "1");
+        let output = command.env("RDNA1_TEST_FAULT", fault).output().expect("it runs");
+        let report = report(&output);
+        let verdicts: Vec<&str> =
+            report["cases"].as_array().expect("cases").iter().filter_map(|case| case["verdict"].as_str()).collect();
+        assert_eq!(verdicts, ["pass", "pass", "pass", verdict], "{fault}: {report:#}");
+        assert!(report["cases"][3]["detail"].as_str().expect("a reason").contains(says), "{fault}: {report:#}");
+        assert_eq!(report["diagnosis"]["broken"], "convolution");
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+#[test]
+fn a_model_of_the_users() {
+    if !has_torch() {
+        return;
+    }
+    let dir = TempDir::new().expect("a temporary directory");
+    let source = "import torch\n\
+        def good():\n    return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), torch.randn(1, 3, 9, 9)\n\
+        def bad():\n    raise ValueError('no weights here')\n";
+    std::fs::write(dir.path().join("mine.py"), source).expect("it is ours");
+    let run = |model: &str| {
+        let mut command = suite(&["--only", "copy/elements1", "--model", model]);
+        command.current_dir(dir.path()).output().expect("it runs")
+    };
+    let good = run("mine:good");
+    assert_eq!(good.status.code(), Some(0), "{good:?}");
+    assert_eq!(report(&good)["counts"]["passed"], 3);
+    let bad = run("mine:bad");
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&bad.stdout).contains("no weights here"));
+    assert_eq!(suite(&["--model", "mine"]).output().expect("it runs").status.code(), Some(2));
+}
