@@ -139,7 +139,12 @@ def main() -> None:
                     break
                 rows = measure(direction, layer, dtype)
                 result.append(
-                    {"direction": direction, "dtype": str(dtype)[6:], "layer": [list(map(int, v)) if isinstance(v, tuple) else v for v in layer], "ways": rows}
+                    {
+                        "direction": direction,
+                        "dtype": str(dtype)[6:],
+                        "layer": [list(map(int, v)) if isinstance(v, tuple) else v for v in layer],
+                        "ways": rows,
+                    }
                 )
             print(f"{time.time() - start:.0f} s: {direction} {batch} {dtype}: {len(result)}", flush=True)
     text = json.dumps({"device": where, "layers": result})

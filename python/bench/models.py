@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Six models: the vendor's library, PyTorch's own GEMM path, the engine.
 
-    python models.py [--out FILE.json] [--types float32,float16] [--batches 16,1] [--modes inference,training]
+    python models.py [--out FILE.json] [--types float32,float16] [--batches 16,1] [--modes inference,training] [--fast]
 
 All three in one process, one after the other for each model; TF32 off. Time is
 the median of repeated steps with the host's part; memory is the allocator's peak
@@ -24,13 +24,16 @@ import rdna1_gemm
 
 PATHS = ("vendor", "pytorch", "engine")
 
+#: Whether the engine may take memory for speed.
+FAST = False
+
 
 def choose(path: str) -> None:
     """Puts one of the three paths in force."""
     rdna1_gemm.disable()
     torch.backends.cudnn.enabled = path == "vendor"
     if path == "engine":
-        assert rdna1_gemm.enable()
+        assert rdna1_gemm.enable(fast=FAST)
 
 
 def step(net: Any, inputs: Any, training: bool) -> Callable[[], Any]:
@@ -128,7 +131,10 @@ def main() -> None:
     parser.add_argument("--modes", default="inference,training")
     parser.add_argument("--models", default=",".join(common.MODELS))
     parser.add_argument("--seconds", type=float, default=1e9)
+    parser.add_argument("--fast", action="store_true", help="the engine with RDNA1_GEMM_FAST")
     options = parser.parse_args()
+    global FAST
+    FAST = options.fast
     print(common.prepare(), flush=True)
     start = time.time()
     cells: List[Dict[str, Any]] = []

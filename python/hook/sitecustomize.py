@@ -32,14 +32,15 @@ def _watch_for_torch():
 
 def _next_sitecustomize(here):
     """Runs the `sitecustomize` that Python would have found without this one."""
-    import importlib._bootstrap as bootstrap
-    from importlib.machinery import PathFinder
+    # What `importlib` is made of, and loaded in every interpreter: costs no import.
+    from _frozen_importlib import module_from_spec
+    from _frozen_importlib_external import PathFinder
 
     path = [entry for entry in sys.path if os.path.realpath(entry or os.curdir) != here]
     spec = PathFinder.find_spec("sitecustomize", path)
     if spec is None or spec.loader is None:
         return
-    module = bootstrap.module_from_spec(spec)
+    module = module_from_spec(spec)
     sys.modules["sitecustomize"] = module
     spec.loader.exec_module(module)
 

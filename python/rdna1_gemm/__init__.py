@@ -29,14 +29,16 @@ def enable(
     *,
     devices: Sequence[str] = ("cuda",),
     workspace: Optional[int] = None,
+    fast: Optional[bool] = None,
     log: Optional[bool] = None,
     report: Optional[str] = None,
 ) -> bool:
     """Puts the engine under every convolution of this process; true if it is in force.
 
     `devices`: `cuda` (ROCm's cards too), `cpu`. `workspace`: bytes that one
-    convolution may take besides its inputs and results. `log`, `report`: as the
-    environment variables `RDNA1_GEMM_LOG` and `RDNA1_GEMM_REPORT`, which count
+    convolution may take besides its inputs and results. `fast`: all of that
+    where it helps. `log`, `report`: as the environment variables `RDNA1_GEMM_FAST`,
+    `RDNA1_GEMM_LOG` and `RDNA1_GEMM_REPORT`, which count
     where an argument is not given. Called again, the new arguments count.
 
     With a PyTorch that the engine does not know it says so, and convolution is
@@ -52,6 +54,8 @@ def enable(
         if workspace < 1:
             raise ValueError(f"a workspace of {workspace} bytes")
         chosen = chosen._replace(workspace=workspace)
+    if fast is not None:
+        chosen = chosen._replace(fast=fast)
     if log is not None:
         chosen = chosen._replace(log=log)
     if report is not None:
@@ -64,7 +68,9 @@ def enable(
         _settings.say(f"disabled: {error}; convolution is PyTorch's own, without MIOpen")
         return False
     if chosen.log:
-        limit = "a sixteenth of the memory, at most 512 MiB" if chosen.workspace is None else f"{chosen.workspace} bytes"
+        limit = (
+            "a sixteenth of the memory, at most 512 MiB" if chosen.workspace is None else f"{chosen.workspace} bytes"
+        )
         _settings.say(
             f"{__version__}: convolution by matrix product, without MIOpen, on {', '.join(devices)};"
             f" PyTorch {torch.__version__}; workspace: {limit}"

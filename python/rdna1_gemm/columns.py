@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -11,8 +11,18 @@ from torch.nn.functional import pad
 
 from .problem import Problem, prod
 
-_im2col = torch._C._nn.im2col
-_col2im = torch._C._nn.col2im
+#: PyTorch's stubs know nothing of `out`.
+_nn: Any = torch._C._nn
+
+
+def im2col(flat: Tensor, shape: Tuple[int, int, int], *window: Sequence[int]) -> Tensor:
+    """PyTorch's operator, into memory of the right size: it would itself start from that of its input.
+
+    `window`: kernel, dilation, padding, stride.
+    """
+    result: Tensor = _nn.im2col(flat, *window, out=flat.new_empty(shape))
+    return result
+
 
 #: First output row and the one past the last.
 Band = Tuple[int, int]
@@ -69,8 +79,10 @@ def gather(problem: Problem, inputs: Tensor, band: Band) -> Tensor:
             padding = (0, 0)
         # Images and channels are alike to im2col: one launch instead of one per image.
         flat = inputs.reshape(1, images * channels, inputs.shape[2], inputs.shape[3])
-        columns = _im2col(flat, problem.kernel, problem.dilation, padding, problem.stride)
-        return columns.view(images, channels * problem.taps, rows * problem.out[1])
+        points = rows * problem.out[1]
+        shape = (1, images * channels * problem.taps, points)
+        columns = im2col(flat, shape, problem.kernel, problem.dilation, padding, problem.stride)
+        return columns.view(images, channels * problem.taps, points)
     windows = _windows(problem, padded(problem, inputs, band), rows, folded=False)
     return windows.reshape(images, channels * problem.taps, rows * prod(problem.out[1:]))
 
@@ -97,7 +109,9 @@ def gather_rows(problem: Problem, inputs: Tensor, band: Band) -> Tensor:
         padding = (0, 0)
     flat = inputs.reshape(1, images * channels, inputs.shape[2], inputs.shape[3])
     width = problem.kernel[1]
-    columns = _im2col(flat, (1, width), (1, problem.dilation[1]), padding, (1, problem.stride[1]))
+    first, last = problem.span(*band)
+    shape = (1, images * channels * width, (last - first) * problem.out[1])
+    columns = im2col(flat, shape, (1, width), (1, problem.dilation[1]), padding, (1, problem.stride[1]))
     return columns.view(images, channels * width, -1)
 
 
@@ -107,10 +121,13 @@ def scatter(problem: Problem, columns: Tensor, channels: int, out: Optional[Tens
     if problem.rank == 2:
         flat = columns.view(1, images * channels * problem.taps, problem.points)
         window = (problem.size, problem.kernel, problem.dilation, problem.padding, problem.stride)
-        if out is not None and out.is_contiguous():
-            _col2im(flat, *window, out=out.view(1, images * channels, *problem.size))
-            return out
-        summed = _col2im(flat, *window).view(images, channels, *problem.size)
+        shape = (images, channels) + problem.size
+        direct = out is not None and out.is_contiguous()
+        summed = out if out is not None and direct else columns.new_empty(shape)
+        # As for im2col: its own result would keep the memory of the columns.
+        _nn.col2im(flat, *window, out=summed.view(1, images * channels, *problem.size))
+        if direct:
+            return summed
     else:
         summed = columns.new_zeros((images, channels) + problem.padded)
         windows = _windows(problem, summed, problem.out[0], folded=False)

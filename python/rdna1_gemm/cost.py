@@ -6,10 +6,22 @@ from __future__ import annotations
 from typing import Iterator, List, NamedTuple
 
 from .problem import Problem, prod
-from .schedule import COLUMNS, DATA, FLIPPED, FOLDED, FORWARD, PRODUCT, ROWS, TAPS, WEIGHT, Schedule
+from .schedule import COLUMNS, DATA, FLIPPED, FOLDED, FORWARD, NATIVE, PRODUCT, ROWS, TAPS, WEIGHT, Schedule
 
 #: col2im reads each element so much more slowly than a copy (measured, H200).
 SCATTER = 1.5
+
+#: Preferred workspace: from so many points on, a share of inputs and results, and
+#: no more than so many elements for each image.
+FORWARD_SHARES = ((40000, 0.25, 1 << 40), (10000, 0.75, 1 << 40), (2500, 1.5, 1 << 40), (0, 5.0, 1 << 40))
+BACKWARD_SHARES = ((2500, 2.0, 1 << 20), (500, 1.0, 1 << 18), (0, 0.35, 1 << 40))
+#: Elements for each image that are always preferred to more launches.
+FLOOR = 1 << 15
+#: The same for the weights' gradients of fp16 and bf16, whose sums take fp32.
+SHORT_FLOOR = 1 << 19
+
+#: Seconds of the host for one chunk here, and for one image of PyTorch's own loop.
+CHUNK, IMAGE = 35e-6, 14e-6
 
 #: Tiles of a matrix product, and the part of the peak that they reach.
 TILES = ((128, 128, 1.0), (128, 64, 0.9), (64, 64, 0.75), (32, 64, 0.5), (32, 32, 0.35))
@@ -40,10 +52,14 @@ class Model:
     and bf16, whose sums would be rounded between products.
     """
 
-    def __init__(self, problem: Problem, item: int, exact: bool, rates: Rates, dense: bool) -> None:
+    def __init__(
+        self, problem: Problem, item: int, exact: bool, rates: Rates, dense: bool, native: bool = False
+    ) -> None:
         self.problem, self.item, self.exact, self.rates = problem, item, exact, rates
         #: Whether the input is contiguous; otherwise a copy of each chunk is.
         self.dense = dense
+        #: Whether PyTorch's own loop over images computes this, too.
+        self.native = native
 
     # Bytes ---------------------------------------------------------------
 
@@ -101,7 +117,11 @@ class Model:
                 total += self._copied(images, rows)
             return total
         if way == FOLDED:
-            return columns + results + (0 if problem.pointwise else self._inputs(images, rows))
+            copied = 0 if problem.pointwise else self._inputs(images, rows)
+            partial = 0
+            if direction == WEIGHT and images < problem.images and not self.exact:
+                partial = (4 + item) * problem.weights
+            return columns + results + copied + partial
         if way == ROWS:
             read = rows + problem.reach[0]
             width = item * images * problem.groups * problem.channels * problem.kernel[1] * read * problem.out[1]
@@ -110,10 +130,7 @@ class Model:
             padded = item * images * problem.groups * problem.outputs * rows * prod(problem.padded[1:])
             direct = problem.padded[1:] == problem.out[1:]
             return (
-                self._inputs(images, rows)
-                + (0 if direct else padded)
-                + weights
-                + self._spread(images) // problem.taps
+                self._inputs(images, rows) + (0 if direct else padded) + weights + self._spread(images) // problem.taps
             )
         return 0
 
@@ -125,8 +142,10 @@ class Model:
         best = float("inf")
         for tile_m, tile_n, efficiency in TILES:
             tiles = _ceil(m, tile_m) * _ceil(n, tile_n) * batch
-            # Libraries cut long sums where tiles are too few for the card.
-            split = min(rates.units // tiles, max(1, k // 256)) if batch == 1 and tiles < rates.units else 1
+            # Libraries cut the long sum of one product where tiles are too few for
+            # the card, at a price; that of a batch they do not (cuBLAS, measured).
+            pieces = min(rates.units // tiles, k // 512) if batch == 1 and tiles < rates.units else 1
+            split = pieces / 2 if pieces > 2 else 1.0
             tile = 2.0 * tile_m * tile_n * (k + 32) * rates.units / (rates.flops * efficiency)
             best = min(best, tile * _ceil(tiles, rates.units) / split)
         traffic = self.item * batch * (m * k + k * n + m * n)
@@ -177,7 +196,7 @@ class Model:
             again = (problem.taps - 1) * self.item * images * problem.groups * k * padded / self.rates.bytes
             crop = self.copy(2 * images * problem.groups * k * points)
             total = self.copy(2 * read) + problem.taps * one + again + crop + self.copy(2 * problem.weights)
-        return chunks * total
+        return chunks * (max(total, CHUNK) if chunks > 1 else total)
 
     # Choice --------------------------------------------------------------
 
@@ -202,12 +221,10 @@ class Model:
 
         def schedule(images: int, rows: int) -> Schedule:
             space = self.workspace(direction, way, images, rows)
-            return Schedule(
-                way, images, rows, problem.channels, space, self.estimate(direction, way, images, rows)
-            )
+            return Schedule(way, images, rows, problem.channels, space, self.estimate(direction, way, images, rows))
 
         every = schedule(problem.images, problem.out[0])
-        if way == FOLDED:
+        if way == FOLDED and direction == FORWARD:
             if every.workspace <= limit:
                 yield every
             return
@@ -223,7 +240,7 @@ class Model:
             yield schedule(images, problem.out[0])
             if images > 1:
                 yield schedule(1, problem.out[0])
-        if one > limit:
+        if one > limit and way != FOLDED:
             low, high = 0, problem.out[0]
             while low < high:
                 middle = (low + high + 1) // 2
@@ -247,20 +264,22 @@ class Model:
         one = self.item * problem.groups * problem.depth * problem.points
         inputs = problem.channels * prod(problem.size)
         both = self.item * problem.images * problem.groups * (inputs + problem.outputs * problem.points)
-        if direction == FORWARD:
-            share = 0.75 if problem.points >= 10000 else 2.5 if problem.points >= 2500 else 5.0
-        else:
-            share = 0.75 if problem.points >= 2500 else 0.25
+        shares = FORWARD_SHARES if direction == FORWARD else BACKWARD_SHARES
+        share, elements = next((share, most) for points, share, most in shares if problem.points >= points)
+        most = self.item * problem.images * elements
         # A data gradient comes before the weights' gradient is allocated.
         later = self.item * problem.weights if direction == DATA else 0
-        return int(max(one, share * both)) + later
+        floor = SHORT_FLOOR if direction == WEIGHT and not self.exact else FLOOR
+        return int(max(one, min(share * both, most), self.item * problem.images * floor)) + later
 
-    def choose(self, direction: str, limit: int) -> Schedule:
+    def choose(self, direction: str, limit: int, fast: bool = False) -> Schedule:
         """The cheapest schedule in the preferred workspace, or else the leanest, and never over the limit.
+
+        Where speed counts for more (`fast`), the cheapest under the limit.
 
         Where not even one output row fits, single rows over parts of the channels.
         """
-        preferred = min(limit, self.preferred(direction))
+        preferred = limit if fast else min(limit, self.preferred(direction))
         found = self.candidates(direction, preferred)
         if found:
             return min(found, key=lambda schedule: schedule.cost)
@@ -274,6 +293,8 @@ class Model:
         found: List[Schedule] = []
         for way in self.ways(direction):
             found += self.splits(direction, way, limit)
+        if self.native:
+            found += self._own(direction, limit)
         flipped = self.problem.flipped() if direction == DATA and not self.problem.pointwise else None
         turned = self.item * self.problem.weights
         if flipped and 2 * turned <= limit:
@@ -283,6 +304,17 @@ class Model:
                 cost = best.cost + self.copy(4 * self.problem.weights)
                 found.append(Schedule(FLIPPED, best.images, best.rows, best.channels, space, cost, best))
         return found
+
+    def _own(self, direction: str, limit: int) -> List[Schedule]:
+        """PyTorch's own loop over images, if it fits."""
+        problem = self.problem
+        space = 0 if problem.pointwise else self.item * problem.depth * problem.points
+        if space > limit or (direction == WEIGHT and not self.exact):
+            return []  # It rounds sums of short types after each image.
+        way = PRODUCT if problem.pointwise else COLUMNS
+        image = Model(problem._replace(images=1), self.item, True, self.rates, self.dense)
+        seconds = problem.images * max(image.estimate(direction, way, 1, problem.out[0]), IMAGE)
+        return [Schedule(NATIVE, problem.images, problem.out[0], problem.channels, space, seconds)]
 
     def least(self, direction: str, limit: int) -> Schedule:
         """One output row of one image at a time, over so many channels as fit; at least one."""

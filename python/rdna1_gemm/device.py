@@ -40,7 +40,7 @@ def _make(device: torch.device, dtype: torch.dtype) -> Rates:
     speed = 1.0
     if dtype in (torch.float16, torch.bfloat16):
         speed = PACKED if torch.version.hip else MATRIX_UNITS
-    return Rates(flops=flops * speed, bytes=flops / INTENSITY, launch=4e-6, units=units)
+    return Rates(flops=flops * speed, bytes=flops / INTENSITY, launch=8e-6, units=units)
 
 
 def memory(device: torch.device) -> Optional[int]:

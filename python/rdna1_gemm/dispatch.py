@@ -65,6 +65,8 @@ class Kernels:
         self.planner = planner
         self._forward: Dict[Tuple[Any, ...], Plan] = {}
         self._backward: Dict[Tuple[Any, ...], Plan] = {}
+        #: Only NVIDIA's cards round fp32 products (RDNA1 has no such mode).
+        self._tf32 = torch.version.cuda is not None
 
     def convolution(
         self,
@@ -87,8 +89,8 @@ class Kernels:
             weights.dtype,
             inputs.get_device(),
             weights.get_device(),
-            inputs.is_contiguous() or inputs.stride(),
-            weights.is_contiguous() or weights.stride(),
+            inputs.stride(),
+            weights.stride(),
             bias is None or (bias.shape, bias.dtype, bias.device),
             tuple(stride),
             tuple(padding),
@@ -101,15 +103,8 @@ class Kernels:
         if plan is None:
             arguments = Arguments(stride, padding, dilation, transposed, output_padding, groups)
             plan = self._keep(self._forward, key, self.planner.forward(inputs, weights, bias, arguments))
-        while True:
-            try:
-                result: Tensor = plan.run(inputs, weights, bias)
-                return result
-            except RuntimeError as error:
-                if not plan.wants_memory(error):
-                    raise
-            # Out here the failed attempt's tensors are gone.
-            plan.leaner(inputs)
+        result: Tensor = self._run(plan, inputs, weights, bias)
+        return result
 
     def backward(
         self,
@@ -136,8 +131,8 @@ class Kernels:
             grads.get_device(),
             inputs.get_device(),
             weights.get_device(),
-            inputs.is_contiguous() or inputs.stride(),
-            weights.is_contiguous() or weights.stride(),
+            inputs.stride(),
+            weights.stride(),
             bias_sizes and tuple(bias_sizes),
             tuple(stride),
             tuple(padding),
@@ -152,15 +147,26 @@ class Kernels:
             arguments = Arguments(stride, padding, dilation, transposed, output_padding, groups)
             made = self.planner.backward(grads, inputs, weights, bias_sizes, arguments, mask)
             plan = self._keep(self._backward, key, made)
+        result: Gradients = self._run(plan, grads, inputs, weights)
+        return result
+
+    def _run(self, plan: Plan, *tensors: Optional[Tensor]) -> Any:
+        """Runs a plan: without TF32, and leaner where memory is short."""
+        if self._tf32 and _tf32_allowed():
+            torch.backends.cuda.matmul.allow_tf32 = False
+            try:
+                return self._run(plan, *tensors)
+            finally:
+                torch.backends.cuda.matmul.allow_tf32 = True
         while True:
             try:
-                result: Gradients = plan.run(grads, inputs, weights)
-                return result
+                return plan.run(*tensors)
             except RuntimeError as error:
                 if not plan.wants_memory(error):
                     raise
             # Out here the failed attempt's tensors are gone.
-            plan.leaner(inputs)
+            assert tensors[0] is not None
+            plan.leaner(tensors[0])
 
     def _keep(self, plans: Dict[Tuple[Any, ...], Plan], key: Tuple[Any, ...], plan: Plan) -> Plan:
         if len(plans) >= self.PLANS:
@@ -175,7 +181,9 @@ def vendor(convolution: Callable[..., Tensor]) -> Dict[str, Callable[..., Tensor
     def zeros(stride: Sequence[int]) -> List[int]:
         return [0] * len(stride)
 
-    def straight(x: Tensor, w: Tensor, b: Any, padding: Any, stride: Any, dilation: Any, groups: int, *_: bool) -> Tensor:
+    def straight(
+        x: Tensor, w: Tensor, b: Any, padding: Any, stride: Any, dilation: Any, groups: int, *_: bool
+    ) -> Tensor:
         return convolution(x, w, b, stride, padding, dilation, False, zeros(stride), groups)
 
     def transpose(
@@ -201,6 +209,13 @@ def vendor(convolution: Callable[..., Tensor]) -> Dict[str, Callable[..., Tensor
     }
 
 
+def _tf32_allowed() -> bool:
+    try:
+        return torch._C._get_cublas_allow_tf32()
+    except RuntimeError:  # Set by the newer of PyTorch's two interfaces, which knows more than two answers.
+        return False
+
+
 class Engine:
     """The engine in force. `close` takes it out again."""
 
@@ -212,7 +227,8 @@ class Engine:
         self.devices = tuple(devices)
         self.report = Report(settings.log, settings.report)
         self.kernels = Kernels(Planner(settings, self.report))
-        self._library: Any = torch.library.Library("aten", "IMPL")
+        library: Any = torch.library.Library
+        self._library: Any = library("aten", "IMPL")
         self._before = _Switches()
         try:
             for device in devices:

@@ -12,12 +12,11 @@ from typing import Callable, Optional
 import torch
 from torch import Tensor
 
+from .columns import im2col
 from .problem import Problem
 from .schedule import COLUMNS, PRODUCT, Schedule
 
 Run = Callable[[Tensor, Tensor, Optional[Tensor]], Tensor]
-
-_im2col = torch._C._nn.im2col
 
 
 def shortcut(problem: Problem, schedule: Schedule, inputs: Tensor, weights: Tensor) -> Optional[Run]:
@@ -60,11 +59,12 @@ def _columns(problem: Problem, rank: int) -> Run:
     images, outputs, depth, points = problem.images, problem.outputs, problem.depth, problem.points
     result = (images, outputs) + problem.out[:rank]
     flat = (1, images * problem.channels) + problem.size
+    wide = (1, images * depth, points)
     window = (problem.kernel, problem.dilation, problem.padding, problem.stride)
     if images == 1:
 
         def one(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
-            matrix, columns = w.view(outputs, depth), _im2col(x.reshape(flat), *window)[0]
+            matrix, columns = w.view(outputs, depth), im2col(x.reshape(flat), wide, *window)[0]
             if b is None:
                 return torch.mm(matrix, columns).view(result)
             return torch.addmm(b.view(outputs, 1), matrix, columns).view(result)
@@ -73,7 +73,7 @@ def _columns(problem: Problem, rank: int) -> Run:
     batch, matrices, steps = (images, depth, points), (images, outputs, depth), (0, depth, 1)
 
     def many(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
-        columns = _im2col(x.reshape(flat), *window).view(batch)
+        columns = im2col(x.reshape(flat), wide, *window).view(batch)
         matrix = w.as_strided(matrices, steps)
         if b is None:
             return torch.bmm(matrix, columns).view(result)

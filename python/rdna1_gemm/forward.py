@@ -48,9 +48,7 @@ def multiply(a: Tensor, b: Tensor, bias: Optional[Tensor], out: Optional[Tensor]
     return torch.baddbmm(bias, a, b) if out is None else torch.baddbmm(bias, a, b, out=out)
 
 
-def forward(
-    problem: Problem, schedule: Schedule, inputs: Tensor, weights: Tensor, bias: Optional[Tensor]
-) -> Tensor:
+def forward(problem: Problem, schedule: Schedule, inputs: Tensor, weights: Tensor, bias: Optional[Tensor]) -> Tensor:
     """The convolution, as `(images, outputs, points)` of some shape with these elements."""
     if schedule.channels < problem.channels or schedule.cost == float("inf"):
         return _narrow(problem, schedule, inputs, weights, bias)
@@ -78,9 +76,7 @@ def forward(
     return results
 
 
-def _product(
-    problem: Problem, schedule: Schedule, inputs: Tensor, weights: Tensor, bias: Optional[Tensor]
-) -> Tensor:
+def _product(problem: Problem, schedule: Schedule, inputs: Tensor, weights: Tensor, bias: Optional[Tensor]) -> Tensor:
     groups = problem.groups
     if schedule.images == problem.images and schedule.rows == problem.out[0]:
         batch = inputs.reshape(problem.images * groups, problem.channels, problem.points)
@@ -118,9 +114,7 @@ def _folded(problem: Problem, inputs: Tensor, weights: Tensor, bias: Optional[Te
     return results.view(problem.outputs, problem.images, problem.points).transpose(0, 1).contiguous()
 
 
-def _rows(
-    problem: Problem, inputs: Tensor, weights: Tensor, bias: Optional[Tensor], band: Band, out: Tensor
-) -> None:
+def _rows(problem: Problem, inputs: Tensor, weights: Tensor, bias: Optional[Tensor], band: Band, out: Tensor) -> None:
     groups, height = problem.groups, problem.kernel[0]
     images, points = inputs.shape[0], out.shape[2]
     width = problem.channels * problem.kernel[1]
@@ -135,9 +129,7 @@ def _rows(
         added = out
 
 
-def _taps(
-    problem: Problem, inputs: Tensor, weights: Tensor, bias: Optional[Tensor], band: Band, out: Tensor
-) -> None:
+def _taps(problem: Problem, inputs: Tensor, weights: Tensor, bias: Optional[Tensor], band: Band, out: Tensor) -> None:
     groups, images = problem.groups, inputs.shape[0]
     source = padded(problem, inputs, band)
     steps = source.stride()[2:]
@@ -164,9 +156,7 @@ def _taps(
         out.view((images * groups, problem.outputs) + shape).copy_(view)
 
 
-def _narrow(
-    problem: Problem, schedule: Schedule, inputs: Tensor, weights: Tensor, bias: Optional[Tensor]
-) -> Tensor:
+def _narrow(problem: Problem, schedule: Schedule, inputs: Tensor, weights: Tensor, bias: Optional[Tensor]) -> Tensor:
     """One row of one image and group at a time, over parts of the channels."""
     results = inputs.new_zeros((problem.images, problem.groups * problem.outputs, problem.points))
     inner = prod(problem.out[1:])

@@ -50,6 +50,11 @@ def _scatter_part(
         points = (band[1] - band[0]) * prod(problem.out[1:])
         matrix = weights.reshape(groups, problem.outputs, problem.depth).transpose(1, 2)
         batch = grads.reshape(images * groups, problem.outputs, points)
+        if problem.pointwise:
+            start = band[0] * prod(problem.out[1:])
+            target = total.flatten(2).narrow(2, start, points).view(images * groups, problem.channels, points)
+            multiply(spread(matrix, images), batch, None, target)
+            return
         columns = multiply(spread(matrix, images), batch, None).view(images, groups * problem.depth, points)
         if whole:
             scatter(problem, columns, groups * count, total)
@@ -70,7 +75,8 @@ def _flipped(problem: Problem, schedule: Schedule, grads: Tensor, weights: Tenso
     matrix = weights.reshape((problem.groups, problem.outputs, problem.channels) + problem.kernel)
     if problem.taps > 1:
         matrix = matrix.flip(tuple(range(3, 3 + problem.rank)))
-    matrix = matrix.transpose(1, 2).reshape((problem.groups * problem.channels, problem.outputs) + problem.kernel)
+    shape = (problem.groups * problem.channels, problem.outputs) + problem.kernel
+    matrix = matrix.transpose(1, 2).reshape(shape).contiguous()
     return forward(turned, schedule, grads, matrix, None)
 
 
@@ -78,13 +84,6 @@ def weight_gradient(problem: Problem, schedule: Schedule, inputs: Tensor, grads:
     """The gradient with respect to the weights, from input and gradient of the result."""
     groups = problem.groups
     shape = (groups * problem.outputs, problem.channels) + problem.kernel
-    if schedule.way == FOLDED:
-        folded = grads.reshape(problem.images, problem.outputs, problem.points)
-        if problem.images > 1:
-            folded = folded.transpose(0, 1).reshape(problem.outputs, -1)
-        else:
-            folded = folded[0]
-        return torch.mm(folded, gather_folded(problem, inputs).t()).view(shape)
     if schedule.channels < problem.channels:
         return _narrow(problem, schedule, inputs, grads).view(shape)
     exact = torch.promote_types(inputs.dtype, torch.float32) == inputs.dtype
@@ -93,7 +92,9 @@ def weight_gradient(problem: Problem, schedule: Schedule, inputs: Tensor, grads:
         source, part = inputs, grads
         if images < problem.images:
             source, part = inputs.narrow(0, first, images), grads.narrow(0, first, images)
-        if total is not None and images == 1 and exact:
+        if schedule.way == FOLDED:
+            total = _folded(problem._replace(images=images), source, part, total, exact)
+        elif total is not None and images == 1 and exact:
             total = _weight_part(problem, schedule.way, source, part, band, total)
         else:
             total = _add(total, _weight_part(problem, schedule.way, source, part, band))
@@ -114,12 +115,28 @@ def _weight_part(
     columns = inputs if way == PRODUCT else gather(problem, inputs, band)
     columns = columns.reshape(images * groups, problem.depth, points)
     batch = grads.reshape(images * groups, problem.outputs, points)
+    if images * groups == 1:
+        # Libraries cut the long sum of a plain product, not always that of a batch of one.
+        if total is None:
+            return torch.mm(batch[0], columns[0].t()).unsqueeze(0)
+        total[0].addmm_(batch[0], columns[0].t())
+        return total
     partial = multiply(batch, columns.transpose(1, 2), total, total)
     if images == 1:
         return partial
     partial = partial.view(images, groups, problem.outputs, problem.depth)
     # Sums of fp16 and bf16 stay in fp32 until all images are in.
     return partial.sum(0, dtype=torch.promote_types(partial.dtype, torch.float32))
+
+
+def _folded(problem: Problem, inputs: Tensor, grads: Tensor, total: Optional[Tensor], exact: bool) -> Tensor:
+    """The images side by side: one product, whose sum is long enough for small results."""
+    folded = grads.reshape(problem.images, problem.outputs, problem.points).transpose(0, 1)
+    folded = folded.reshape(problem.outputs, problem.images * problem.points)
+    columns = gather_folded(problem, inputs).t()
+    if total is None or not exact:
+        return _add(total, torch.mm(folded, columns))
+    return total.addmm_(folded, columns)
 
 
 def _add(total: Optional[Tensor], part: Tensor) -> Tensor:

@@ -76,13 +76,20 @@ def memory_format(inputs: Tensor, weights: Tensor, bias: Optional[Tensor], argum
     What traces programs without running them (torch.compile) relies on it.
     """
     channels_last = {4: torch.channels_last, 5: torch.channels_last_3d}.get(inputs.dim())
-    plain = inputs.is_contiguous() and weights.is_contiguous()
-    if channels_last is None or plain or inputs.is_cuda:
+    if channels_last is None or inputs.is_cuda:
         return torch.contiguous_format
     determine = getattr(torch._C, "_conv_determine_backend_memory_format", None)
     if determine is not None:
         backend = torch._C._select_conv_backend(inputs, weights, bias, *arguments, None)
         return determine(inputs, weights, backend)
-    # PyTorch 1.13 keeps the rule to itself.
-    last = inputs.is_contiguous(memory_format=channels_last) or weights.is_contiguous(memory_format=channels_last)
-    return channels_last if last and inputs.dim() == 4 else torch.contiguous_format
+    # PyTorch 1.13 keeps its rule to itself.
+    last = inputs.dim() == 4 and (_is_channels_last(inputs) or _is_channels_last(weights))
+    return channels_last if last else torch.contiguous_format
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    """By its strides, which tell also where both layouts are the same."""
+    _, channels, height, width = tensor.shape
+    strides = tensor.stride()
+    last = strides == (height * width * channels, 1, width * channels, channels)
+    return last and strides != (channels * height * width, height * width, width, 1)

@@ -21,7 +21,7 @@ from .gradients import data_gradient, weight_gradient
 from .native import Arguments, Gradients
 from .problem import Problem, describe
 from .report import Report
-from .schedule import DATA, FORWARD, GRADIENTS, OWN, WEIGHT, Schedule
+from .schedule import DATA, FORWARD, GRADIENTS, NATIVE, OWN, WEIGHT, Schedule
 from .settings import Settings, say_once
 
 #: Types that accumulate in their own precision or better.
@@ -31,6 +31,9 @@ SHORT = (torch.float16, torch.bfloat16)
 
 #: Out of memory is answered with leaner ways down to this limit, in bytes.
 LEANEST = 1 << 20
+
+#: Which gradients PyTorch is asked for.
+DATA_ONLY, WEIGHT_ONLY = [True, False, False], [False, True, False]
 
 Run = Callable[..., Any]
 
@@ -68,15 +71,16 @@ class Planner:
     def _limit(self, tensor: Tensor) -> int:
         return self.settings.limit(memory(tensor.device))
 
-    def _schedule(self, direction: str, problem: Problem, tensor: Tensor, limit: int) -> Schedule:
+    def _schedule(self, direction: str, problem: Problem, tensor: Tensor, limit: int, native: bool = False) -> Schedule:
         model = Model(
             problem,
             tensor.element_size(),
             tensor.dtype in EXACT,
             rates(tensor.device, tensor.dtype),
             tensor.is_contiguous(),
+            native and tensor.is_cuda and problem.groups == 1 and tensor.dim() == 4,
         )
-        return model.choose(direction, limit)
+        return model.choose(direction, limit, self.settings.fast)
 
     # Forward -------------------------------------------------------------
 
@@ -93,14 +97,18 @@ class Planner:
             if _is_single(problem, inputs) and _one(problem, inputs) <= limit:
                 return self._native(problem, inputs, arguments)
             make = self._transposed if arguments.transposed else self._straight
-            run = make(problem, inputs, weights, limit)
+            run = make(problem, inputs, weights, limit, arguments)
             run = _laid_out(run, format)
             return run if inputs.is_cuda or inputs.dtype in EXACT else _widened(run)
 
         return Plan(build, self._limit(inputs))
 
-    def _straight(self, problem: Problem, inputs: Tensor, weights: Tensor, limit: int) -> Run:
-        schedule = self._schedule(FORWARD, problem, inputs, limit)
+    def _straight(
+        self, problem: Problem, inputs: Tensor, weights: Tensor, limit: int, arguments: Optional[Arguments] = None
+    ) -> Run:
+        schedule = self._schedule(FORWARD, problem, inputs, limit, native=arguments is not None)
+        if schedule.way == NATIVE and arguments is not None:
+            return self._native(problem, inputs, arguments)
         run = shortcut(problem, schedule, inputs, weights)
         if run is None:
             rank = inputs.dim() - 2
@@ -111,7 +119,7 @@ class Planner:
 
         return self.report.watch(FORWARD, problem, False, inputs, schedule, run)
 
-    def _transposed(self, problem: Problem, inputs: Tensor, weights: Tensor, limit: int) -> Run:
+    def _transposed(self, problem: Problem, inputs: Tensor, weights: Tensor, limit: int, _: Arguments) -> Run:
         """A transposed convolution is the data gradient of a straight one."""
         schedule = self._schedule(DATA, problem, inputs, limit)
         rank = inputs.dim() - 2
@@ -126,7 +134,7 @@ class Planner:
 
     def _native(self, problem: Problem, inputs: Tensor, arguments: Arguments) -> Run:
         """PyTorch's kernels: depthwise, or single images, which its path treats as the engine would."""
-        if arguments.transposed and _is_depthwise(problem) and inputs.dim() > 3:
+        if arguments.transposed and _is_depthwise(problem) and inputs.is_cuda and inputs.dim() > 3:
 
             def run(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
                 return native.depthwise_transposed(problem, x, w, b, arguments)
@@ -189,19 +197,29 @@ class Planner:
         transposed = arguments.transposed
         input_run = weight_run = None
         if mask[0] and transposed:
-            input_run = self._straight(problem, grads, weights, limit)
-        elif mask[0]:
-            data = self._schedule(DATA, problem, grads, limit)
+            straight = self._straight(problem, grads, weights, limit)
 
-            def input_run(g: Tensor, w: Tensor, _: None) -> Tensor:
-                return data_gradient(problem, data, g, w)
+            def input_run(g: Tensor, x: Tensor, w: Tensor) -> Any:
+                return straight(g, w, None)
+
+        elif mask[0]:
+            data = self._schedule(DATA, problem, grads, limit, native=True)
+
+            def input_run(g: Tensor, x: Tensor, w: Tensor) -> Any:
+                if data.way == NATIVE:
+                    return native.convolution_backward(g, x, w, None, arguments, DATA_ONLY)[0]
+                return data_gradient(problem, data, _planar(g), w)
 
             input_run = self.report.watch(DATA, problem, False, inputs, data, input_run)
         if mask[1]:
-            plan = self._schedule(WEIGHT, problem, grads if transposed else inputs, limit)
+            plan = self._schedule(WEIGHT, problem, grads if transposed else inputs, limit, native=not transposed)
 
-            def weight_run(x: Tensor, g: Tensor) -> Tensor:
-                return weight_gradient(problem, plan, x, g)
+            def weight_run(g: Tensor, x: Tensor, w: Tensor) -> Any:
+                if plan.way == NATIVE:
+                    return native.convolution_backward(g, x, w, None, arguments, WEIGHT_ONLY)[1]
+                if transposed:
+                    g, x = x, g
+                return weight_gradient(problem, plan, _planar(x), _planar(g))
 
             weight_run = self.report.watch(WEIGHT, problem, transposed, inputs, plan, weight_run)
         bias = mask[2]
@@ -209,14 +227,12 @@ class Planner:
 
         def run(g: Tensor, x: Tensor, w: Tensor) -> Gradients:
             g = g.contiguous()
-            wide, source = _planar(g), _planar(x)
             to_input = to_weight = None
+            # In this order: the schedules count on it.
             if input_run is not None:
-                to_input = input_run(g if transposed else wide, w, None).reshape(x.shape)
-                to_input = to_input.contiguous(memory_format=format)
+                to_input = input_run(g, x, w).reshape(x.shape).contiguous(memory_format=format)
             if weight_run is not None:
-                both = (wide, source) if transposed else (source, wide)
-                to_weight = weight_run(*both).view(w.shape).contiguous(memory_format=format)
+                to_weight = weight_run(g, x, w).view(w.shape).contiguous(memory_format=format)
             return to_input, to_weight, g.sum(over) if bias else None
 
         return run

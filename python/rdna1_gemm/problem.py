@@ -138,6 +138,8 @@ def describe(
         )
         if min(size) < 1:
             return None
+        if out != tuple(extent(*numbers) for numbers in zip(size, kernel, stride, padding, dilation)):
+            return None  # An output padding above the stride: no convolution's gradient.
     else:
         if inputs[1] != weights[1] * groups or weights[0] % groups:
             return None

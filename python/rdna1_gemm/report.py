@@ -79,11 +79,13 @@ class Report:
         return self._timed(self.entries[key], run, tensor.is_cuda) if self.target is not None else run
 
     def _timed(self, entry: Entry, run: Run, cuda: bool) -> Run:
+        event: Any = torch.cuda.Event
+
         def on_card(*tensors: Any) -> Any:
             entry.calls += 1
             if torch.cuda.is_current_stream_capturing():
                 return run(*tensors)
-            start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            start, end = event(enable_timing=True), event(enable_timing=True)
             start.record()
             result = run(*tensors)
             end.record()

@@ -5,17 +5,20 @@
 `RDNA1_GEMM_REPORT=1` or a file's name: the table of layers at exit, timed.
 `RDNA1_GEMM_WORKSPACE=256M`: the most that one convolution may take besides
 its inputs and results.
+`RDNA1_GEMM_FAST=1`: up to that limit wherever it is faster, not only as much as
+leaves a usual network's peak alone.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Dict, Mapping, NamedTuple, Optional
+from typing import Dict, Mapping, NamedTuple, Optional, Set
 
 LOG = "RDNA1_GEMM_LOG"
 REPORT = "RDNA1_GEMM_REPORT"
 WORKSPACE = "RDNA1_GEMM_WORKSPACE"
+FAST = "RDNA1_GEMM_FAST"
 
 #: By default a sixteenth of the device's memory, and no more than this.
 CEILING = 512 << 20
@@ -30,6 +33,8 @@ class Settings(NamedTuple):
     report: Optional[str] = None
     #: Bytes; nothing means the default of the device.
     workspace: Optional[int] = None
+    #: Whether speed counts for more than memory.
+    fast: bool = False
 
     def limit(self, total: Optional[int]) -> int:
         """Bytes of workspace on a device with so much memory."""
@@ -70,6 +75,7 @@ def from_environment(environment: Optional[Mapping[str, str]] = None) -> Setting
         log=values.get(LOG, "") not in ("", "0"),
         report=None if report in ("", "0") else "-" if report == "1" else report,
         workspace=workspace,
+        fast=values.get(FAST, "") not in ("", "0"),
     )
 
 
@@ -81,7 +87,7 @@ def say(text: str) -> None:
         pass
 
 
-_said = set()
+_said: Set[str] = set()
 
 
 def say_once(text: str) -> None:

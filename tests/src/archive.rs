@@ -51,20 +51,55 @@ pub fn unpacked(release: &str, package: &str) -> Option<PathBuf> {
     }
 }
 
+/// A source package's upstream tarball, likewise. `None`, with a report, where it
+/// cannot be had.
+///
+/// # Panics
+/// As [`tools::skip`].
+pub fn source(release: &str, package: &str) -> Option<PathBuf> {
+    if !tools::available(&["apt-get"]) {
+        return None;
+    }
+    let dir = top().join("target/debian-sources").join(release).join(package);
+    std::fs::create_dir_all(&dir).expect("target is writable");
+    let tarball = || {
+        let entries = std::fs::read_dir(&dir).ok()?;
+        let mut names = entries.flatten().map(|entry| entry.path());
+        names.find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains(".orig.tar.")))
+    };
+    if let Some(done) = tarball() {
+        return Some(done);
+    }
+    let fetched = root(&dir, "deb-src", release).and_then(|root| {
+        apt(&root, &dir, &["update"])?;
+        apt(&root, &dir, &["source", "--download-only", "--tar-only", package])
+    });
+    if let Err(why) = fetched {
+        tools::skip(&format!("the source of {package} of Debian {release} cannot be fetched: {why}"));
+    }
+    tarball()
+}
+
 fn version(deb: &Path) -> String {
     let name = deb.file_name().unwrap_or_default().to_string_lossy().into_owned();
     name.split('_').nth(1).unwrap_or_default().to_owned()
 }
 
-fn fetch(dir: &Path, release: &str, package: &str) -> Result<PathBuf, String> {
+/// A root of apt's own, for one release.
+fn root(dir: &Path, kind: &str, release: &str) -> Result<PathBuf, String> {
     let root = dir.join("apt");
     for sub in ["lists/partial", "cache/archives/partial", "etc", "state"] {
         std::fs::create_dir_all(root.join(sub)).map_err(|error| error.to_string())?;
     }
-    let sources = format!("deb [signed-by={KEYRING}] {} {release} main\n", mirror()?);
+    let sources = format!("{kind} [signed-by={KEYRING}] {} {release} main\n", mirror()?);
     let write = |path: &str, text: &str| std::fs::write(root.join(path), text).map_err(|error| error.to_string());
     write("etc/sources.list", &sources)?;
     write("state/status", "")?;
+    Ok(root)
+}
+
+fn fetch(dir: &Path, release: &str, package: &str) -> Result<PathBuf, String> {
+    let root = root(dir, "deb", release)?;
     apt(&root, dir, &["update"])?;
     apt(&root, dir, &["download", package])?;
     let start = format!("{package}_");

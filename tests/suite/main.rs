@@ -10,6 +10,7 @@ mod cli;
 mod debian;
 mod detect;
 mod dnf;
+mod engine;
 mod fleet;
 mod guest;
 mod installed;
