@@ -12,9 +12,30 @@ struct Tally {
     failed: usize,
 }
 
+/// What PyTorch computes with.
+#[derive(Debug, Clone, Copy)]
+pub struct Libraries {
+    driver: &'static str,
+    products: &'static str,
+    convolution: &'static str,
+}
+
+impl Libraries {
+    /// Those of a PyTorch that is built for ROCm, or for CUDA.
+    pub fn of(rocm: bool) -> Self {
+        if rocm {
+            Self { driver: "HIP", products: "rocBLAS", convolution: "MIOpen" }
+        } else {
+            Self { driver: "CUDA", products: "cuBLAS", convolution: "cuDNN" }
+        }
+    }
+}
+
 /// Concludes from the verdicts. A layer that fails explains the failures of
-/// those that rest on it; one that passes clears itself.
-pub fn diagnose(cases: &[CaseResult], device: &str) -> Diagnosis {
+/// those that rest on it; one that passes clears itself. `libraries` are the
+/// ones that PyTorch computes with on the device.
+pub fn diagnose(cases: &[CaseResult], device: &str, libraries: Libraries) -> Diagnosis {
+    let Libraries { driver, products, convolution } = libraries;
     let mut layers: BTreeMap<Layer, Tally> = BTreeMap::new();
     for case in cases {
         let tally = layers.entry(case.layer).or_default();
@@ -32,16 +53,20 @@ pub fn diagnose(cases: &[CaseResult], device: &str) -> Diagnosis {
         None if !ran => "nothing was computed".to_owned(),
         None if device == "cpu" => "everything is right on the CPU; this says nothing about the card".to_owned(),
         None => "everything that was computed is right".to_owned(),
-        Some(Layer::Hip) => "the driver, HIP or PyTorch's device code is broken: not even arithmetic works".to_owned(),
-        Some(Layer::Rocblas) => "rocBLAS is broken: plain arithmetic works, matrix products do not".to_owned(),
+        Some(Layer::Hip) => {
+            format!("the driver, {driver} or PyTorch's device code is broken: not even arithmetic works")
+        }
+        Some(Layer::Rocblas) => format!("{products} is broken: plain arithmetic works, matrix products do not"),
         Some(Layer::Native) => {
-            "convolution is broken without MIOpen as well: PyTorch's own kernels, or rocBLAS in some shapes".to_owned()
+            format!(
+                "convolution is broken without {convolution} as well: PyTorch's own kernels, or {products} in some shapes"
+            )
         }
         Some(Layer::MiopenBatchNorm) if tally(Layer::Convolution).failed == 0 => {
             "batch normalisation in training is broken; convolution is right".to_owned()
         }
         Some(Layer::MiopenBatchNorm | Layer::Convolution) if tally(Layer::Native).passed > 0 && device != "cpu" => {
-            "MIOpen is broken: plain convolutions are right without it".to_owned()
+            format!("{convolution} is broken: plain convolutions are right without it")
         }
         Some(Layer::MiopenBatchNorm | Layer::Convolution) => "convolution is broken".to_owned(),
         Some(Layer::Model) => "single computations are right, whole models are not".to_owned(),
@@ -49,7 +74,8 @@ pub fn diagnose(cases: &[CaseResult], device: &str) -> Diagnosis {
     if broken.is_some_and(|layer| layer >= Layer::MiopenBatchNorm) && device != "cpu" {
         reasons.extend(kinds(cases));
         if tally(Layer::Native).failed == 0 && tally(Layer::Native).passed > 0 {
-            reasons.push("profile bypass avoids MIOpen: rdna1-validate --profile bypass shows whether it helps".into());
+            let helps = "rdna1-validate --profile bypass shows whether it helps";
+            reasons.push(format!("profile bypass avoids {convolution}: {helps}"));
         }
     }
     Diagnosis { broken, summary, reasons }
@@ -116,7 +142,7 @@ mod tests {
             let layers = [Hip, Rocblas, Native, MiopenBatchNorm, Convolution, Model];
             let verdict = |layer| if broken.contains(&layer) { Verdict::Timeout } else { Verdict::Pass };
             let cases = layers.map(|layer| case(layer, verdict(layer)));
-            let diagnosis = diagnose(&cases, "cuda");
+            let diagnosis = diagnose(&cases, "cuda", Libraries::of(true));
             assert_eq!(diagnosis.broken, broken.first().copied());
             assert!(diagnosis.summary.contains(says), "{broken:?}: {}", diagnosis.summary);
             let avoids = diagnosis.reasons.iter().any(|reason| reason.contains("bypass"));
@@ -125,14 +151,29 @@ mod tests {
                 diagnosis.summary.contains("MIOpen is broken") || broken == [MiopenBatchNorm] || broken == [Model]
             );
         }
-        assert_eq!(diagnose(&[case(Convolution, Verdict::Skipped)], "cuda").summary, "nothing was computed");
-        assert!(diagnose(&[case(Convolution, Verdict::Pass)], "cpu").summary.contains("nothing about the card"));
+        assert_eq!(
+            diagnose(&[case(Convolution, Verdict::Skipped)], "cuda", Libraries::of(true)).summary,
+            "nothing was computed"
+        );
+        assert!(
+            diagnose(&[case(Convolution, Verdict::Pass)], "cpu", Libraries::of(true))
+                .summary
+                .contains("nothing about the card")
+        );
+    }
+
+    #[test]
+    fn another_vendors_library_has_its_own_name() {
+        let cases = [case(Layer::Native, Verdict::Pass), case(Layer::Convolution, Verdict::Wrong)];
+        let diagnosis = diagnose(&cases, "cuda", Libraries::of(false));
+        assert_eq!(diagnosis.summary, "cuDNN is broken: plain convolutions are right without it");
+        assert!(!diagnosis.reasons.iter().any(|reason| reason.contains("MIOpen is")), "{:?}", diagnosis.reasons);
     }
 
     #[test]
     fn directions_that_fail_are_counted() {
         let cases = [case(Layer::Native, Verdict::Pass), case(Layer::Convolution, Verdict::Timeout)];
-        let reasons = diagnose(&cases, "cuda").reasons;
+        let reasons = diagnose(&cases, "cuda", Libraries::of(true)).reasons;
         assert!(reasons.iter().any(|reason| reason == "grad-weight fails in 1 cases"), "{reasons:?}");
         assert!(reasons.iter().any(|reason| reason == "f: 1 of 1 fail"), "{reasons:?}");
     }

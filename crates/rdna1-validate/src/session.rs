@@ -503,7 +503,7 @@ impl Session<'_> {
             level: self.options.level,
             passed: counts.passed > 0 && counts.failed == 0 && end == End::Complete,
             end,
-            diagnosis: diagnosis::diagnose(&cases, self.device),
+            diagnosis: diagnosis::diagnose(&cases, self.device, diagnosis::Libraries::of(started.cuda.is_none())),
             counts,
             timing: self.timing,
             machine: self.machine(),
