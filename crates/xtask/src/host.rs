@@ -79,8 +79,14 @@ pub fn run_tool(command: &mut Command) -> anyhow::Result<()> {
 }
 
 /// Tools that cargo builds where they are not installed: program, crate, release.
-pub const CARGO_TOOLS: [(&str, &str, &str); 3] =
-    [("cargo-deny", "cargo-deny", "0.20.2"), ("deadnix", "deadnix", "1.3.1"), ("nixfmt", "nixfmt_rs", "0.5.3")];
+/// The packagers are peers of the benchmark alone.
+pub const CARGO_TOOLS: [(&str, &str, &str); 5] = [
+    ("cargo-deb", "cargo-deb", "3.8.0"),
+    ("cargo-deny", "cargo-deny", "0.20.2"),
+    ("cargo-generate-rpm", "cargo-generate-rpm", "0.21.1"),
+    ("deadnix", "deadnix", "1.3.1"),
+    ("nixfmt", "nixfmt_rs", "0.5.3"),
+];
 
 /// The path of one of [`CARGO_TOOLS`]; builds it below `target/tools` where it
 /// is not installed.

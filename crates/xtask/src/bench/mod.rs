@@ -6,6 +6,7 @@
 
 mod device_code;
 mod miopen;
+mod packages;
 mod validate;
 
 use std::fs;
@@ -20,7 +21,7 @@ use rdna1_core::policy::Policy;
 use rdna1_core::root::Root;
 use rdna1_stack::Survey;
 
-use crate::{dist, host, install, test};
+use crate::{dist, host, test};
 
 /// A fixture of an RX 5600 XT as it is early at boot.
 const EARLY: &str = "tests/cases/01-rx5600xt-early-boot/root";
@@ -79,7 +80,7 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     }
     rows.extend(bench.stacks()?);
     rows.extend(bench.validator()?);
-    rows.push(bench.packages()?);
+    rows.extend(bench.packages()?);
     rows.push(bench.installed_size()?);
     rows.extend(bench.device_code()?);
     rows.extend(bench.proof()?);
@@ -250,27 +251,40 @@ impl Bench {
     }
 
     fn boot_memory(&self) -> anyhow::Result<Row> {
-        let ours = self.peak_memory(&self.bin_dir.join("rdna1-rocm-fix-generator"), &[])?;
-        let peer = self.peak_memory(Path::new("/usr/bin/lspci"), &["-nn"])?;
-        let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
-        Ok(Row {
-            what: "boot entry, peak memory, RX 5600 XT".into(),
-            ours: mib(ours),
-            peer: format!("lspci -nn {}", mib(peer)),
-            ratio: Some(peer as f64 / ours as f64),
-            goal: "under 4 MiB",
-        })
+        let mut ours = Command::new(self.bin_dir.join("rdna1-rocm-fix-generator"));
+        let ours = self.peak_memory(ours.env("RDNA1_ROOT", &self.machine))?;
+        let peer = self.peak_memory(Command::new("lspci").arg("-nn"))?;
+        Ok(Self::memory_row("boot entry, peak memory, RX 5600 XT", ours, ("lspci -nn", peer), "under 4 MiB"))
     }
 
-    /// Largest resident set in KiB, by GNU time: a child of this program would
-    /// be charged with this program's own memory.
-    fn peak_memory(&self, program: &Path, arguments: &[&str]) -> anyhow::Result<u64> {
+    /// Largest resident set in KiB of a command or any program that it starts, by
+    /// GNU time: a child of this program would be charged with this program's own memory.
+    fn peak_memory(&self, command: &Command) -> anyhow::Result<u64> {
         let file = self.dir.join("peak");
         let mut time = Command::new("/usr/bin/time");
-        time.args(["--format", "%M", "--output"]).arg(&file).arg(program).args(arguments);
-        time.env("RDNA1_ROOT", &self.machine).stdout(Stdio::null());
-        ensure!(time.status().context("cannot run GNU time; apt install time")?.success(), "GNU time failed");
+        time.args(["--format", "%M", "--output"]).arg(&file);
+        time.arg(command.get_program()).args(command.get_args());
+        time.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(dir) = command.get_current_dir() {
+            time.current_dir(dir);
+        }
+        let status = time.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        ensure!(
+            status.context("cannot run GNU time; apt install time")?.success(),
+            "{command:?} failed under GNU time"
+        );
         fs::read_to_string(&file)?.trim().parse().context("GNU time printed no number")
+    }
+
+    fn memory_row(what: &str, ours: u64, peer: (&str, u64), goal: &'static str) -> Row {
+        let mib = |kib: u64| format!("{:.1} MiB", kib as f64 / 1024.0);
+        Row {
+            what: what.into(),
+            ours: mib(ours),
+            peer: format!("{} {}", peer.0, mib(peer.1)),
+            ratio: Some(peer.1 as f64 / ours as f64),
+            goal,
+        }
     }
 
     /// What a login shell does, in one shell so that its own start does not count.
@@ -345,62 +359,6 @@ impl Bench {
             self.row("stacks, five environments", found, ("one python3, metadata", asked), "under 50 ms"),
             self.row("run -- a script of a PyTorch environment", run, ("bare exec", bare), "5 ms more than the peer"),
         ])
-    }
-
-    /// All finished packages in process, against dpkg-deb and rpmbuild on the
-    /// same trees.
-    fn packages(&self) -> anyhow::Result<Row> {
-        let products = dist::products(&self.top, &self.bin_dir)?;
-        let ours =
-            self.median(|| dist::products(&self.top, &self.bin_dir).map(|products| drop(black_box(products))))?;
-        let product = |extension: &str| {
-            let found = products.iter().find(|product| product.file_name.ends_with(extension));
-            found.with_context(|| format!("dist makes no {extension}"))
-        };
-        let (deb, rpm) = (product(".deb")?, product(".rpm")?);
-        let tree = self.dir.join("deb-tree");
-        install::write(&deb.payload, &tree)?;
-        let file = self.dir.join("ours.deb");
-        fs::write(&file, &deb.bytes)?;
-        host::run_tool(Command::new("dpkg-deb").arg("--control").arg(&file).arg(tree.join("DEBIAN")))?;
-        let out = self.dir.join("peer.deb");
-        let dpkg_deb = self.command(|| {
-            let mut command = Command::new("dpkg-deb");
-            command.args(["--root-owner-group", "--build"]).arg(&tree).arg(&out);
-            command
-        })?;
-        let rpmbuild = self.rpmbuild(rpm)?;
-        let what = format!("deb ({} kB) and rpm ({} kB)", deb.bytes.len() / 1000, rpm.bytes.len() / 1000);
-        let peer = ("dpkg-deb + rpmbuild", dpkg_deb + rpmbuild);
-        Ok(self.row(what, ours, peer, "5x (all formats < 300 ms)"))
-    }
-
-    /// rpmbuild with the committed spec file; its own build steps give way to a
-    /// copy of the tree.
-    fn rpmbuild(&self, rpm: &dist::Product) -> anyhow::Result<Duration> {
-        let tree = self.dir.join("rpm-tree");
-        install::write(&rpm.payload, &tree)?;
-        let spec = fs::read_to_string(self.top.join("rpm/rdna1-rocm-fix.spec"))?;
-        let (head, rest) = spec.split_once("%prep\n").context("the spec file has no %prep")?;
-        let (_, tail) = rest.split_once("%preun\n").context("the spec file has no %preun")?;
-        let file = self.dir.join("bench.spec");
-        fs::write(&file, format!("{head}%install\ncp -a {}/. %{{buildroot}}\n\n%preun\n{tail}", tree.display()))?;
-        let top = format!("_topdir {}", self.dir.join("rpmbuild").display());
-        // The same compression, so that not the compressors are compared.
-        let payload = "_binary_payload w9.zstdio";
-        self.command(|| {
-            let mut command = Command::new("rpmbuild");
-            command.args(["-bb", "--quiet", "--nodeps", "--define", &top, "--define", payload]).arg(&file);
-            command
-        })
-    }
-
-    fn installed_size(&self) -> anyhow::Result<Row> {
-        let products = dist::products(&self.top, &self.bin_dir)?;
-        let product = products.first().context("dist makes at least one package")?;
-        let bytes: usize = product.payload.entries().iter().map(|entry| entry.bytes.len()).sum();
-        let ours = format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
-        Ok(Row { what: "installed size".into(), ours, peer: String::new(), ratio: None, goal: "under 12 MiB" })
     }
 }
 
