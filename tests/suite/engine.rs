@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-use rdna1_tests::program::{program, top};
-use rdna1_tests::tree::Tree;
+use rdna1_tests::program::{copy_case, program, top};
 use rdna1_tests::{archive, tools};
 
 /// What pip brings besides: PyTorch's tests need the first.
@@ -169,9 +168,9 @@ fn a_wheel() {
 fn the_program_puts_it_in_force() {
     let Some(python) = python() else { return };
     // An RX 5600 XT; without a card there is nothing to do.
-    let tree = Tree::new();
-    tree.function("0000:03:00.0", 0x1002, 0x731f, 0x03_0000);
-    let root = tree.root().path().to_owned();
+    let machine = assert_fs::TempDir::new().expect("a directory can be made");
+    copy_case("01-rx5600xt-early-boot", machine.path());
+    let root = machine.path().to_owned();
     let dir = root.join("usr/lib/rdna1-rocm-fix/python");
     std::fs::create_dir_all(&dir).expect("it is ours");
     for part in ["hook", "rdna1_gemm"] {

@@ -54,8 +54,8 @@ fn notes(metadata: &Metadata) -> String {
          gpg --import {key}\n\
          gpg --verify {SUMS}.asc {SUMS} && sha256sum --check {SUMS}\n\
          ```\n\n\
-         The same sources make the same packages: `cargo xtask dist` in the unpacked source\n\
-         tarball ends with the sums of `{SUMS}`.\n"
+         The same commit makes the same packages: `cargo xtask dist` in a checkout of it ends\n\
+         with the sums of `{SUMS}`.\n"
     )
 }
 
