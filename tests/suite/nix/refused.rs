@@ -18,7 +18,7 @@ fn bad_values_are_refused_in_our_words() {
     for (settings, expected) in [
         (
             "profile = \"gem\";",
-            "profile: there is no profile `gem`; allowed are gemm, gemm-naive, stock, implicit-gemm",
+            "profile: there is no profile `gem`; allowed are gemm, gemm-naive, implicit-gemm, stock",
         ),
         ("profile = \"\";", "profile: there is no profile ``; allowed are "),
         (
