@@ -70,7 +70,7 @@ fn the_whole_suite_on_debian_12() {
 }
 
 #[test]
-fn the_suite_on_debian_13() {
+fn the_whole_suite_on_debian_13() {
     let Some(root) = std::env::var_os("RDNA1_TEST_TORCH_ROOT") else {
         return tools::skip("RDNA1_TEST_TORCH_ROOT names no Debian root with PyTorch (cargo xtask test makes one)");
     };
@@ -88,11 +88,11 @@ fn the_suite_on_debian_13() {
         .args(["--mount", "--propagation", "private", "sh", "-c", script])
         .arg(root)
         .arg(inside.join("rdna1-validate"));
-    command.args(["--device", "cpu", "--level", "quick", "--format", "json", "--timeout", "600", "--python", PYTHON]);
+    command.args(["--device", "cpu", "--level", "medium", "--format", "json", "--timeout", "600", "--python", PYTHON]);
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root");
     let output = command.output().expect("unshare runs");
     let report = report(&output);
-    everything_is_right(&report, "2.6", 30);
+    everything_is_right(&report, "2.6", 240);
     assert_eq!(output.status.code(), Some(0));
 }
 
