@@ -45,6 +45,15 @@ if not references:
         torch.matmul = product
 "#;
 
+/// Only what computes references fails, in one kind of case.
+const REFERENCE_FAULT: &str = r#"
+import os
+if "MIOPEN_LOG_LEVEL" not in os.environ:
+    import torch
+    def product(*arguments, **names): raise RuntimeError("no memory for this product")
+    torch.matmul = product
+"#;
+
 fn available() -> bool {
     let there = Command::new(PYTHON).args(["-c", "import torch"]).stderr(Stdio::null()).status();
     let there = there.is_ok_and(|status| status.success());
@@ -64,7 +73,11 @@ fn machine() -> Tree {
 
 /// An interpreter with faults: its own `usercustomize`, which works beside the hook.
 fn faulty(tree: &Tree) -> PathBuf {
-    tree.write("faults/usercustomize.py", FAULTS);
+    faulty_with(tree, FAULTS)
+}
+
+fn faulty_with(tree: &Tree, faults: &str) -> PathBuf {
+    tree.write("faults/usercustomize.py", faults);
     let python = tree.at("faults/python");
     let dir = tree.at("faults/user/lib/python3.11/site-packages");
     std::fs::create_dir_all(dir.join("x")).expect("it is ours");
@@ -200,6 +213,67 @@ fn ended_at_any_point_the_choice_stays() {
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
     assert!(text(&output).contains("nothing is recorded"), "{}", text(&output));
     assert_eq!(recorded(&tree), Some(before));
+}
+
+/// An interpreter of a machine whose card has a bad day: a shell script that
+/// does what `script` says before it becomes Python.
+fn hanging(tree: &Tree, script: &str) -> PathBuf {
+    let python = tree.at("hanging/python");
+    tree.write("hanging/python", format!("#!/bin/sh\n{script}\nexec {PYTHON} \"$@\"\n"));
+    make_executable(&python);
+    python
+}
+
+/// Neither the worker nor those that compute references come to Python at all.
+#[test]
+fn an_interpreter_that_hangs_at_its_start_is_given_up() {
+    let tree = machine();
+    let python = hanging(&tree, "exec sleep 600");
+    tree.write(FILE.trim_start_matches('/'), "cards: [\"0x7340\"]\ngfx: \"10.3.0\"\nprofile: stock\n");
+    let before = std::fs::read(tree.at(FILE)).expect("it is there");
+    // The limit of a case, and of a reference that is ten times that, has no part in it.
+    let mut command = select(&tree, &python, &["--only", "kernel/1x1", "--start-timeout", "2", "--timeout", "3600"]);
+    let output = command.output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    let said = text(&output);
+    assert!(said.contains("does not get as far as importing PyTorch") && said.contains("--start-timeout"), "{said}");
+    assert_eq!(std::fs::read(tree.at(FILE)).expect("it is there"), before);
+}
+
+/// One that hangs under one gfx choice costs the candidate that has it.
+#[test]
+fn a_start_that_hangs_under_one_gfx_choice_costs_that_candidate() {
+    if !available() {
+        return;
+    }
+    let tree = machine();
+    let python = hanging(&tree, "case \"$HSA_OVERRIDE_GFX_VERSION\" in 10.1.0) exec sleep 600;; esac");
+    let one = ["--profile", "gemm", "--all", "--only", "kernel/1x1", "--start-timeout", "20", "--json"];
+    let output = select(&tree, &python, &one).output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    let rows = document["candidates"].as_array().expect("a list");
+    let rows: Vec<String> =
+        rows.iter().map(|row| format!("{} {}", row["gfx"], row["verdict"]).replace('"', "")).collect();
+    assert_eq!(rows, ["native passed", "10.1.0 hung", "10.3.0 passed"], "{}", text(&output));
+    let recorded = recorded(&tree).and_then(|selection| selection.gfx).map(|gfx| gfx.to_string());
+    assert_eq!(recorded.as_deref(), Some("native"));
+}
+
+/// What the CPU cannot compute is no fault of the candidate.
+#[test]
+fn a_reference_that_fails_is_not_held_against_a_candidate() {
+    if !available() {
+        return;
+    }
+    let tree = machine();
+    let python = faulty_with(&tree, REFERENCE_FAULT);
+    let one = ["--gfx", "native", "--profile", "gemm", "--only", "matmul/f32-512*", "--only", "kernel/1x1", "--json"];
+    let output = select(&tree, &python, &one).output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    let row = &document["candidates"][0];
+    assert_eq!((&row["verdict"], &row["passed"], &row["tried"]), (&"passed".into(), &1.into(), &1.into()), "{row}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub fn diagnose(cases: &[CaseResult], device: &str, libraries: Libraries) -> Dia
     for case in cases {
         let tally = layers.entry(case.layer).or_default();
         tally.passed += usize::from(case.verdict == Verdict::Pass);
-        tally.failed += usize::from(case.verdict.is_failure());
+        tally.failed += usize::from(case.verdict.blames_device());
     }
     let tally = |layer: Layer| layers.get(&layer).copied().unwrap_or_default();
     let broken = layers.iter().find(|(_, tally)| tally.failed > 0).map(|(layer, _)| *layer);
@@ -88,7 +88,7 @@ fn kinds(cases: &[CaseResult]) -> Vec<String> {
     for case in cases.iter().filter(|case| case.layer == Layer::Convolution) {
         let entry = families.entry(&case.family).or_default();
         entry.1 += 1;
-        if case.verdict.is_failure() {
+        if case.verdict.blames_device() {
             entry.0 += 1;
             let lost = case.phase.iter().filter(|_| case.verdict.lost_the_worker()).cloned();
             let wrong = case.checks.iter().filter(|check| !check.passed).map(|check| check.quantity.clone());
@@ -155,6 +155,13 @@ mod tests {
             diagnose(&[case(Convolution, Verdict::Skipped)], "cuda", Libraries::of(true)).summary,
             "nothing was computed"
         );
+        // What the CPU could not compute says nothing of the device.
+        let unknown = diagnose(
+            &[case(Rocblas, Verdict::NoReference), case(Convolution, Verdict::Pass)],
+            "cuda",
+            Libraries::of(true),
+        );
+        assert_eq!(unknown.broken, None);
         assert!(
             diagnose(&[case(Convolution, Verdict::Pass)], "cpu", Libraries::of(true))
                 .summary

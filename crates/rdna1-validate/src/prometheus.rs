@@ -103,7 +103,7 @@ pub fn render(report: &Report) -> String {
     for layer in LAYERS {
         page.sample("layer_broken", &[("layer", layer.name())], truth(report.diagnosis.broken == Some(layer)));
     }
-    let tried = |case: &CaseResult| !matches!(case.verdict, Verdict::Skipped | Verdict::NotRun);
+    let tried = |case: &CaseResult| !matches!(case.verdict, Verdict::Skipped | Verdict::NotRun | Verdict::NoReference);
     page.of_cases("case_passed", "Whether the case passed.", &report.cases, |case| {
         tried(case).then(|| truth(case.verdict == Verdict::Pass))
     });

@@ -45,7 +45,10 @@ struct Shelf {
     next: AtomicUsize,
     works: Vec<Work>,
     dir: PathBuf,
+    /// The user's.
     interrupted: Arc<AtomicBool>,
+    /// Ends the processes at once, whatever they do.
+    halt: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +56,6 @@ struct State {
     done: HashMap<usize, Reference>,
     /// The furthest reference that somebody has asked for.
     wanted: usize,
-    stopped: bool,
     /// Seconds in PyTorch.
     seconds: f64,
 }
@@ -69,30 +71,27 @@ impl Shelf {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn is_stopped(&self, state: &State) -> bool {
-        state.stopped || self.interrupted.load(Ordering::Relaxed)
+    fn is_stopped(&self) -> bool {
+        self.halt.load(Ordering::Relaxed) || self.interrupted.load(Ordering::Relaxed)
     }
 }
 
-/// CPU processes and threads for references.
+/// CPU processes and threads for references, and their time limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
     /// Processes.
     pub processes: usize,
     /// Threads of each.
     pub threads: usize,
+    /// How long the start of a process may take.
+    pub start_limit: Duration,
+    /// How long a reference may take.
+    pub limit: Duration,
 }
 
 impl References {
     /// Starts to compute, in the order of the cases.
-    pub fn start(
-        cases: &[Case],
-        spec: &Spec,
-        dir: &Path,
-        effort: Effort,
-        limit: Duration,
-        interrupted: &Arc<AtomicBool>,
-    ) -> Self {
+    pub fn start(cases: &[Case], spec: &Spec, dir: &Path, effort: Effort, interrupted: &Arc<AtomicBool>) -> Self {
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut works = Vec::new();
         let mut users = Vec::new();
@@ -117,10 +116,11 @@ impl References {
             works,
             dir: dir.to_owned(),
             interrupted: Arc::clone(interrupted),
+            halt: Arc::new(AtomicBool::new(false)),
         });
         let thread = || {
             let (shelf, spec) = (Arc::clone(&shelf), spec.clone());
-            std::thread::spawn(move || compute(&shelf, spec, effort.threads, limit))
+            std::thread::spawn(move || compute(&shelf, spec, effort))
         };
         let threads = (0..processes).map(|_| thread()).collect();
         Self { shelf, places, users, threads }
@@ -138,7 +138,7 @@ impl References {
             if let Some(done) = state.done.get(&place) {
                 return (Some(done.clone()), begin.elapsed());
             }
-            if self.shelf.is_stopped(&state) {
+            if self.shelf.is_stopped() {
                 return (None, begin.elapsed());
             }
             state = self.shelf.wait(state);
@@ -157,9 +157,10 @@ impl References {
         }
     }
 
-    /// Stops computing; returns the seconds in PyTorch and the processes started.
+    /// Stops computing, also a process that hangs; returns the seconds in PyTorch
+    /// and the processes started.
     pub fn stop(self) -> (f64, u32) {
-        self.shelf.state().stopped = true;
+        self.shelf.halt.store(true, Ordering::Relaxed);
         self.shelf.changed.notify_all();
         let starts = self.threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
         (self.shelf.state().seconds, starts)
@@ -167,21 +168,26 @@ impl References {
 }
 
 /// One process: takes the next reference until there is none left.
-fn compute(shelf: &Shelf, spec: Spec, threads: usize, limit: Duration) -> u32 {
-    let mut worker = Supervised::new(spec, Arc::clone(&shelf.interrupted));
+fn compute(shelf: &Shelf, spec: Spec, effort: Effort) -> u32 {
+    // Who interrupts the session has it call `stop`, within its own next look.
+    let mut worker = Supervised::new(spec, Arc::clone(&shelf.halt));
     loop {
         let place = shelf.next.fetch_add(1, Ordering::Relaxed);
         let Some(work) = shelf.works.get(place) else { break };
         let mut state = shelf.state();
-        while place > state.wanted + AHEAD && !shelf.is_stopped(&state) {
+        while place > state.wanted + AHEAD && !shelf.is_stopped() {
             state = shelf.wait(state);
         }
-        if shelf.is_stopped(&state) {
+        if shelf.is_stopped() {
             break;
         }
         drop(state);
         let file = shelf.dir.join(format!("reference-{place}.pt"));
-        let (reference, seconds) = one(&mut worker, work, &file, threads, limit);
+        let (reference, seconds) = one(&mut worker, work, &file, effort);
+        // What was ended by us is no reference that failed.
+        if shelf.is_stopped() {
+            break;
+        }
         let mut state = shelf.state();
         state.seconds += seconds;
         state.done.insert(place, reference);
@@ -191,16 +197,16 @@ fn compute(shelf: &Shelf, spec: Spec, threads: usize, limit: Duration) -> u32 {
     worker.starts
 }
 
-fn one(worker: &mut Supervised, work: &Work, file: &Path, threads: usize, limit: Duration) -> (Reference, f64) {
+fn one(worker: &mut Supervised, work: &Work, file: &Path, effort: Effort) -> (Reference, f64) {
     if !worker.is_running() {
-        let start = Question::Start { threads, torchvision: false, variables: Vec::new() };
-        let started = worker.ask(&start, limit);
+        let start = Question::Start { threads: effort.threads, torchvision: false, variables: Vec::new() };
+        let started = worker.ask(&start, effort.start_limit);
         if !matches!(started.outcome, Ok(Reply::Answer(_))) {
             return (failed(&started), started.seconds);
         }
     }
     let name = file.to_string_lossy();
-    let exchange = worker.ask(&Question::Reference { work, file: &name }, limit);
+    let exchange = worker.ask(&Question::Reference { work, file: &name }, effort.limit);
     let answer = match &exchange.outcome {
         Ok(Reply::Answer(answer)) => serde_json::from_value::<Referenced>(answer.clone()).ok(),
         _ => None,

@@ -27,8 +27,9 @@ use crate::{diagnosis, judge};
 /// The worker's source.
 const WORKER: &str = include_str!("../worker/worker.py");
 
-/// How long an interpreter may take to import PyTorch from a cold disk.
-const START_LIMIT: Duration = Duration::from_secs(180);
+/// How long an interpreter may take to import PyTorch, unless something else is
+/// asked for: from a cold disk it takes minutes.
+pub const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// How much longer than a case a reference may take: the CPU is slow.
 const REFERENCE_FACTOR: u32 = 10;
@@ -69,6 +70,8 @@ pub struct Options {
     pub any_gpu: bool,
     /// Time limit for a case.
     pub timeout: Duration,
+    /// Time limit for the start of an interpreter, and for its import of PyTorch.
+    pub start_timeout: Duration,
     /// For the report: the level that the cases are from.
     pub level: Option<Level>,
     /// Whether to measure also how long each takes once it has been computed before.
@@ -85,6 +88,7 @@ impl Default for Options {
             device: DeviceChoice::Auto,
             any_gpu: false,
             timeout: Duration::from_secs(60),
+            start_timeout: START_LIMIT,
             level: None,
             timed: false,
         }
@@ -98,6 +102,8 @@ pub struct CannotRun {
     pub problem: String,
     /// What to do, a step a line.
     pub steps: Vec<String>,
+    /// Whether it is that something did not end.
+    pub hung: bool,
 }
 
 impl fmt::Display for CannotRun {
@@ -111,7 +117,7 @@ impl std::error::Error for CannotRun {}
 
 impl CannotRun {
     fn new(problem: impl Into<String>) -> Self {
-        Self { problem: problem.into(), steps: Vec::new() }
+        Self { problem: problem.into(), steps: Vec::new(), hung: false }
     }
 
     fn step(mut self, step: impl Into<String>) -> Self {
@@ -221,10 +227,13 @@ impl Session<'_> {
         // On the CPU both sides compute there; a GPU's worker only compares.
         let share = if self.device == "cpu" { cpus.div_ceil(2) } else { cpus.saturating_sub(1) };
         self.threads = cpus.saturating_sub(share).max(1);
-        let effort = Effort { processes, threads: (share / processes).max(1) };
-        let limit = self.options.timeout * REFERENCE_FACTOR;
-        let mut references =
-            References::start(self.cases, &self.launch.references, self.dir, effort, limit, self.interrupted);
+        let effort = Effort {
+            processes,
+            threads: (share / processes).max(1),
+            start_limit: self.options.start_timeout,
+            limit: self.options.timeout * REFERENCE_FACTOR,
+        };
+        let mut references = References::start(self.cases, &self.launch.references, self.dir, effort, self.interrupted);
         let opened = self.start().and_then(|started| Ok((self.open(&started)?, started)));
         let (first, started) = match opened {
             Ok(opened) => opened,
@@ -259,7 +268,7 @@ impl Session<'_> {
             torchvision: self.cases.iter().any(|case| case.layer == Layer::Model),
             variables: environment::prefixes(self.context),
         };
-        let exchange = self.worker.ask(&question, START_LIMIT);
+        let exchange = self.worker.ask(&question, self.options.start_timeout);
         self.timing.lost += exchange.ending;
         let python = self.interpreter.program.display();
         match exchange.outcome {
@@ -277,10 +286,13 @@ impl Session<'_> {
             }
             Err(Lost::Interrupted) => Err(CannotRun::new("interrupted before anything was computed")),
             Err(lost) => {
-                let mut error = CannotRun::new(format!(
-                    "{python} does not get as far as importing PyTorch: {}",
-                    judge::explain(&lost).1
-                ));
+                let (verdict, why) = judge::explain(&lost);
+                let mut error = CannotRun::new(format!("{python} does not get as far as importing PyTorch: {why}"));
+                error.hung = verdict == Verdict::Timeout;
+                if error.hung {
+                    let seconds = self.options.start_timeout.as_secs_f64();
+                    error = error.step(format!("it had {seconds} s; --start-timeout gives it more"));
+                }
                 error.steps.extend(
                     exchange
                         .log
@@ -298,8 +310,9 @@ impl Session<'_> {
         if self.device == "cuda" {
             self.check_build(started)?;
         }
-        let exchange =
-            self.worker.ask(&Question::Open { device: self.device }, START_LIMIT.min(self.options.timeout * 2));
+        let exchange = self
+            .worker
+            .ask(&Question::Open { device: self.device }, self.options.start_timeout.min(self.options.timeout * 2));
         self.timing.lost += exchange.ending;
         match &exchange.outcome {
             Ok(Reply::Answer(answer)) => match serde_json::from_value::<Opened>(answer.clone()) {
@@ -347,8 +360,7 @@ impl Session<'_> {
         }
         let stacks = self.interpreter.target.stack.iter().cloned().collect();
         let judged = survey::judge(context, &current_environment(), stacks);
-        let (fit, path) = survey::best(&judged);
-        match guidance::advise(&context.policy, &context.machine, fit, path) {
+        match guidance::advise(&context.policy, &context.machine, &survey::pytorchs(&judged)) {
             Some(advice) => {
                 let error = error.step(format!("{}:", advice.title));
                 advice.steps.into_iter().fold(error, CannotRun::step)
@@ -409,7 +421,7 @@ impl Session<'_> {
             Some(Reference::Ready(file)) => Some(file.to_string_lossy().into_owned()),
             Some(Reference::Unsupported(why)) => return judge::closed(case, Verdict::Skipped, why),
             Some(Reference::Failed(why)) => {
-                return judge::closed(case, Verdict::Error, format!("there is no reference: {why}"));
+                return judge::closed(case, Verdict::NoReference, why);
             }
             None if case.work.reference().is_some() => return judge::open(case),
             None => None,
@@ -447,7 +459,7 @@ impl Session<'_> {
         }
         let start = Question::Start { threads: self.threads, torchvision: false, variables: Vec::new() };
         for question in [start, Question::Open { device: self.device }] {
-            let exchange = self.worker.ask(&question, START_LIMIT);
+            let exchange = self.worker.ask(&question, self.options.start_timeout);
             match &exchange.outcome {
                 Ok(Reply::Answer(_)) => self.timing.lost += exchange.seconds,
                 Ok(Reply::Failed(failure)) => {

@@ -211,7 +211,7 @@ fn regressions(entries: &[Entry]) -> Vec<Regression> {
             continue;
         }
         let passed = |name: &&String| before.get(*name).is_some_and(|(verdict, _)| *verdict == Verdict::Pass);
-        let failing = after.iter().filter(|(_, (verdict, _))| verdict.is_failure()).map(|(name, _)| name);
+        let failing = after.iter().filter(|(_, (verdict, _))| verdict.blames_device()).map(|(name, _)| name);
         let cases: Vec<String> = failing.filter(passed).cloned().collect();
         let changes = [
             ("kernel", &earlier.kernel, &later.kernel),

@@ -36,6 +36,9 @@ pub enum Verdict {
     Garbage,
     /// The worker cannot be killed: the kernel holds it (state D).
     Stuck,
+    /// The CPU did not compute what the result is to be compared with, so that
+    /// nothing is known of the device.
+    NoReference,
     /// Neither this PyTorch nor this device claims to do it.
     Skipped,
     /// The run ended before it.
@@ -46,6 +49,12 @@ impl Verdict {
     /// Whether the case failed.
     pub fn is_failure(self) -> bool {
         !matches!(self, Self::Pass | Self::Skipped | Self::NotRun)
+    }
+
+    /// Whether the device failed, as far as is known: what the CPU could not do is
+    /// a failure of the run, and says nothing of the device.
+    pub fn blames_device(self) -> bool {
+        self.is_failure() && self != Self::NoReference
     }
 
     /// Whether the worker was lost, so that its device may be in trouble.
@@ -69,6 +78,7 @@ impl Verdict {
             Self::NoAnswer => "NO ANSWER",
             Self::Garbage => "GARBAGE",
             Self::Stuck => "STUCK",
+            Self::NoReference => "NO REFERENCE",
             Self::Skipped => "SKIPPED",
             Self::NotRun => "NOT RUN",
         }
@@ -96,6 +106,9 @@ impl Verdict {
             Self::NoAnswer => "what the worker printed says why it ended",
             Self::Garbage => {
                 "something else writes where the answers go, or memory is damaged; what came is in the report"
+            }
+            Self::NoReference => {
+                "the device was not asked; the message says why the CPU has no result to compare with (memory, time: --timeout)"
             }
             Self::Stuck => "reboot: the kernel driver holds the process and the card, and nothing else frees them",
         })

@@ -9,25 +9,25 @@ use super::choose::{Outcome, Verdict};
 
 /// What a report says of the candidate that was measured.
 pub fn outcome(report: &Report) -> Outcome {
-    let tried: Vec<&CaseResult> =
-        report.cases.iter().filter(|c| !matches!(c.verdict, CaseVerdict::Skipped | CaseVerdict::NotRun)).collect();
+    let tried: Vec<&CaseResult> = report.cases.iter().filter(|case| says_something(case.verdict)).collect();
     let worst = tried.iter().map(|case| (weight(case.verdict), case)).max_by_key(|(weight, _)| *weight);
-    let times: BTreeMap<String, f64> = tried
-        .iter()
-        .filter(|case| case.verdict == CaseVerdict::Pass)
-        .map(|case| (case.name.clone(), case.warm_seconds.unwrap_or(0.0)))
-        .collect();
+    let passed = || tried.iter().filter(|case| case.verdict == CaseVerdict::Pass);
+    let timed = |case: &&CaseResult| Some((case.name.clone(), case.warm_seconds?));
+    let times: BTreeMap<String, f64> = passed().filter_map(timed).collect();
+    let untimed = passed().filter(|case| case.warm_seconds.is_none()).count();
     let verdict = match worst.map(|(_, case)| case.verdict) {
         None => Verdict::CouldNotRun,
-        Some(_) if times.is_empty() && worst.is_some_and(|(weight, _)| weight == 1) => Verdict::CouldNotRun,
+        Some(_) if passed().next().is_none() && worst.is_some_and(|(weight, _)| weight == 1) => Verdict::CouldNotRun,
         Some(verdict) => of_case(verdict),
     };
     let told = |case: &CaseResult| {
         let detail = case.detail.as_deref().and_then(|detail| detail.lines().next()).unwrap_or_default();
         format!("{}: {}{}{detail}", case.name, case.verdict.word(), if detail.is_empty() { "" } else { ", " })
     };
+    let no_reference = report.cases.iter().find(|case| case.verdict == CaseVerdict::NoReference);
     let note = match (&report.end, worst) {
         (End::Stopped { why }, None) => Some(why.clone()),
+        (_, None) => no_reference.map(told),
         (_, Some((weight, case))) if weight > 0 => Some(told(case)),
         _ => None,
     };
@@ -42,12 +42,19 @@ pub fn outcome(report: &Report) -> Outcome {
         verdict,
         tried: u32::try_from(tried.len()).unwrap_or(u32::MAX),
         times,
+        untimed: u32::try_from(untimed).unwrap_or(u32::MAX),
         note,
         gfx_is_broken: lower.map(|case| {
             format!("under this gfx choice {} fails, which no profile changes ({})", case.layer.name(), case.name)
         }),
         gpu_is_lost: stuck.then(|| "a process cannot be killed and holds the card: reboot, then call it again".into()),
     }
+}
+
+/// Whether a case's verdict tells anything of the candidate: what was not run does
+/// not, and neither does what the CPU could not compute to compare it with.
+fn says_something(verdict: CaseVerdict) -> bool {
+    !matches!(verdict, CaseVerdict::Skipped | CaseVerdict::NotRun | CaseVerdict::NoReference)
 }
 
 /// How much a case's verdict tells against a candidate.
@@ -63,7 +70,7 @@ fn weight(verdict: CaseVerdict) -> u8 {
 
 fn of_case(verdict: CaseVerdict) -> Verdict {
     match verdict {
-        CaseVerdict::Pass | CaseVerdict::Skipped | CaseVerdict::NotRun => Verdict::Passed,
+        CaseVerdict::Pass | CaseVerdict::Skipped | CaseVerdict::NotRun | CaseVerdict::NoReference => Verdict::Passed,
         // Late is slow and not hung; memory may be another program's; a solver that
         // the profile rules out is none that computed wrongly.
         CaseVerdict::Error | CaseVerdict::OutOfMemory | CaseVerdict::Late | CaseVerdict::Solver => Verdict::RefusesSome,
