@@ -185,6 +185,8 @@ def main():
                 "kind": request["device"], "name": "none", "arch": "gfx1010", "memory_bytes": 1, "multiprocessors": 1,
                 "visible": 1, "cudnn": 3, "arch_list": ["gfx1010"], "torch_seconds": 0.001,
             })
+        elif what == "reference" and BEHAVIOUR == "no-product" and request["work"]["kind"] == "matmul":
+            fail(token, "RuntimeError: no memory for this product")
         elif what == "reference":
             send(token, answer={"torch_seconds": 0.001})
         elif misbehaves(request["work"]):
