@@ -227,15 +227,16 @@ fn candidates(output: &Output) -> Vec<String> {
 fn an_interpreter_that_hangs_at_its_start_is_given_up() {
     let tree = machine();
     let python = stand_in(&tree, "exec sleep 600");
-    tree.write(FILE.trim_start_matches('/'), "cards: [\"0x7340\"]\ngfx: \"10.3.0\"\nprofile: stock\n");
-    let before = std::fs::read(tree.at(FILE)).expect("it is there");
+    let file = FILE.trim_start_matches('/');
+    tree.write(file, "cards: [\"0x7340\"]\ngfx: \"10.3.0\"\nprofile: stock\n");
+    let before = std::fs::read(tree.at(file)).expect("it is there");
     // The limit of a case, and that of a reference, ten times as long, have no part in it.
     let mut command = select(&tree, &python, &["--only", "kernel/1x1", "--start-timeout", "2", "--timeout", "3600"]);
     let output = command.output().expect("the program runs");
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
     let said = text(&output);
     assert!(said.contains("does not get as far as importing PyTorch") && said.contains("--start-timeout"), "{said}");
-    assert_eq!(std::fs::read(tree.at(FILE)).expect("it is there"), before);
+    assert_eq!(std::fs::read(tree.at(file)).expect("it is there"), before);
 }
 
 /// One that hangs under one gfx choice costs the candidate that has it.
