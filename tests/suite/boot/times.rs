@@ -49,20 +49,49 @@ fn userspace(booted: &Booted) -> Duration {
     Duration::from_micros(times[0].abs_diff(times[1]))
 }
 
-/// What the generator takes, by the journal: from the line before its start to
+/// Where administrators put generators, and one that does nothing: what it takes
+/// is what systemd itself takes to run one.
+const NOTHING: &str = "/etc/systemd/system-environment-generators/50-nothing";
+
+/// Ours.
+const OURS: &str = "/usr/lib/systemd/system-environment-generators/90-rdna1-rocm-fix";
+
+/// What a generator takes, by the journal: from the line before its start to
 /// the line that it has succeeded, in a reload.
-fn generator(booted: &Booted) -> Option<Duration> {
+fn by_journal(booted: &Booted, generator: &str) -> Option<Duration> {
     must(Ok(
         booted.run("systemctl log-level debug; systemctl daemon-reload; systemctl log-level info; journalctl --sync")
     ));
-    let text =
-        must(Ok(booted
-            .run("journalctl --boot --output=short-monotonic --no-hostname --no-pager | grep -- 90-rdna1-rocm-fix")));
+    let name = generator.rsplit('/').next().unwrap_or_default();
+    let show = "journalctl --boot --output=short-monotonic --no-hostname --no-pager | grep --";
+    let text = must(Ok(booted.run(&format!("{show} {name}"))));
     let time = |line: &str| -> Option<f64> { line.split_once('[')?.1.split_once(']')?.0.trim().parse().ok() };
     let lines: Vec<&str> = text.lines().collect();
     let end = lines.iter().rposition(|line| line.contains("succeeded"))?;
     let start = lines[..end].iter().rposition(|line| line.contains("About to execute"))?;
     Some(Duration::from_secs_f64(time(lines[end])? - time(lines[start])?))
+}
+
+/// What it takes if a small shell runs it, often enough for a clock.
+fn by_shell(booted: &Booted, generator: &str) -> Duration {
+    const TIMES: u32 = 100;
+    let run = format!("{generator} >/dev/null");
+    let script =
+        format!("{run}; a=$(date +%s%N); for i in $(seq {TIMES}); do {run}; done; echo $(($(date +%s%N) - a))");
+    let text = must(Ok(booted.run(&script)));
+    Duration::from_nanos(text.trim().parse().expect("nanoseconds")) / TIMES
+}
+
+/// What the service takes where it has something to change: from its start to
+/// the end of the reload, by systemd's own clock.
+fn refresh(booted: &Booted) -> Duration {
+    let show = "systemctl show --value --property=ExecMainStartTimestampMonotonic \
+                --property=ExecMainExitTimestampMonotonic rdna1-rocm-fix.service";
+    let text = must(Ok(booted.run(&format!(
+        "rm /run/rdna1-rocm-fix/*; systemctl start rdna1-rocm-fix.service && [ -e /run/rdna1-rocm-fix/env ] && {show}"
+    ))));
+    let times: Vec<u64> = text.split_whitespace().map(|time| time.parse().expect("microseconds")).collect();
+    Duration::from_micros(times[0].abs_diff(times[1]))
 }
 
 #[test]
@@ -75,22 +104,15 @@ fn boots_in_a_container() {
     let (Some(broken), Some(hanging)) = (with_card(), with_card()) else { return };
     must(Ok(broken.run("echo 'profile: [' > /etc/rdna1-rocm-fix/config.yaml")));
     let mut times: [Times; 4] = Default::default();
-    let mut own = Times::default();
-    let boot = |times: &mut Times, machine: &Container, own: Option<&mut Times>| {
-        let booted = machine.boot();
-        times.add(userspace(&booted));
-        if let Some(own) = own {
-            generator(&booted).into_iter().for_each(|time| own.add(time));
-        }
-    };
+    let boot = |times: &mut Times, machine: &Container| times.add(userspace(&machine.boot()));
     // In turns, so that a busy moment of this machine meets all of them.
     for turn in 0..BOOTS {
-        boot(&mut times[0], &without, None);
-        boot(&mut times[1], &with, Some(&mut own));
-        boot(&mut times[2], &broken, None);
+        boot(&mut times[0], &without);
+        boot(&mut times[1], &with);
+        boot(&mut times[2], &broken);
         if turn % 3 == 0 {
             let dead = Dead::mount(&hanging.root().join("etc/rdna1-rocm-fix/config.d"));
-            boot(&mut times[3], &hanging, None);
+            boot(&mut times[3], &hanging);
             drop(dead);
         }
     }
@@ -101,5 +123,27 @@ fn boots_in_a_container() {
     }
     println!("  with the package: {}", times[1].against(&times[0]));
     println!("  broken configuration: {}", times[2].against(&times[0]));
-    println!("  {}", own.line("the generator alone, by systemd's journal"));
+    in_a_reload(&with.boot());
+}
+
+/// Why the generator takes longer in systemd than by itself: one that does
+/// nothing beside it.
+#[allow(clippy::print_stdout, reason = "this is what it is for")]
+fn in_a_reload(booted: &Booted) {
+    let (mut journal, mut shell): ([Times; 2], [Times; 2]) = Default::default();
+    let mut refreshed = Times::default();
+    must(Ok(booted.run(&format!("install -D /bin/true {NOTHING}"))));
+    for _ in 0..BOOTS {
+        for (i, generator) in [OURS, NOTHING].into_iter().enumerate() {
+            by_journal(booted, generator).into_iter().for_each(|time| journal[i].add(time));
+            shell[i].add(by_shell(booted, generator));
+        }
+        refreshed.add(refresh(booted));
+    }
+    println!("a generator in a reload, by systemd's journal, and as a shell's child (means of 100):");
+    for (i, name) in ["ours", "one that does nothing (/bin/true)"].iter().enumerate() {
+        println!("  {}", journal[i].line(&format!("{name}, journal")));
+        println!("  {}", shell[i].line(&format!("{name}, shell")));
+    }
+    println!("  {}", refreshed.line("the service, from its start to the end of its reload"));
 }
