@@ -82,16 +82,14 @@ fn by_shell(booted: &Booted, generator: &str) -> Duration {
     Duration::from_nanos(text.trim().parse().expect("nanoseconds")) / TIMES
 }
 
-/// What the service takes where it has something to change: from its start to
-/// the end of the reload, by systemd's own clock.
+/// What it takes to have the service run where it has something to change, from
+/// asking systemd to the end of the reload.
 fn refresh(booted: &Booted) -> Duration {
-    let show = "systemctl show --value --property=ExecMainStartTimestampMonotonic \
-                --property=ExecMainExitTimestampMonotonic rdna1-rocm-fix.service";
-    let text = must(Ok(booted.run(&format!(
-        "rm /run/rdna1-rocm-fix/*; systemctl start rdna1-rocm-fix.service && [ -e /run/rdna1-rocm-fix/env ] && {show}"
-    ))));
-    let times: Vec<u64> = text.split_whitespace().map(|time| time.parse().expect("microseconds")).collect();
-    Duration::from_micros(times[0].abs_diff(times[1]))
+    let text = must(Ok(booted.run(
+        "rm /run/rdna1-rocm-fix/*; a=$(date +%s%N); systemctl start rdna1-rocm-fix.service; \
+         b=$(date +%s%N); [ -e /run/rdna1-rocm-fix/env ] && echo $((b - a))",
+    )));
+    Duration::from_nanos(text.trim().parse().expect("nanoseconds"))
 }
 
 #[test]
@@ -145,5 +143,5 @@ fn in_a_reload(booted: &Booted) {
         println!("  {}", journal[i].line(&format!("{name}, journal")));
         println!("  {}", shell[i].line(&format!("{name}, shell")));
     }
-    println!("  {}", refreshed.line("the service, from its start to the end of its reload"));
+    println!("  {}", refreshed.line("the service, from asking for it to the end of its reload"));
 }
