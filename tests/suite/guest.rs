@@ -13,7 +13,7 @@ use rdna1_tests::guest::{Boot, Guest, Image, QEMU};
 use rdna1_tests::program::top;
 use rdna1_tests::tools;
 
-use crate::boot::times::Times;
+use crate::boot::times::{RELOAD, Times};
 use crate::boot::{CONTEXTS, SSH, SSH_KEY};
 use crate::installed::{Family, deb, expected, must, rocm};
 
@@ -226,10 +226,10 @@ fn two_cards_are_one_machine() {
 /// Boots of a guest of each kind, and cards plugged in.
 const BOOTS: usize = 5;
 
-/// Microseconds of the guest's clock that runs from its kernel's start.
-fn microseconds(guest: &mut Guest, script: &str) -> u64 {
+/// A time that a command in the guest prints as a number.
+fn number(guest: &mut Guest, script: &str) -> u64 {
     let text = must(Ok(guest.run(script)));
-    text.trim().parse().unwrap_or_else(|_| panic!("{script}: no number of microseconds: {text}"))
+    text.trim().parse().unwrap_or_else(|_| panic!("{script}: no number: {text}"))
 }
 
 /// How long a card is there before every new process has the environment: from
@@ -245,9 +245,9 @@ impl Window {
                     $(dirname $(grep -lx 0x731f /sys/bus/pci/devices/*/device))";
         let service =
             |which: &str| format!("systemctl show --value --property=ExecMain{which}TimestampMonotonic {SERVICE}");
-        let start = microseconds(guest, kernel);
+        let start = number(guest, kernel);
         for (times, end) in self.0.iter_mut().zip([udev, &service("Start"), &service("Exit")]) {
-            times.add(Duration::from_micros(microseconds(guest, end).abs_diff(start)));
+            times.add(Duration::from_micros(number(guest, end).abs_diff(start)));
         }
     }
 
@@ -270,12 +270,13 @@ fn boots_of_a_guest() {
     let without = Image::of(&bare, &top().join("target/guests"), "bare");
     let mut times: [Times; 2] = Default::default();
     let (mut at_boot, mut plugged) = (Window::default(), Window::default());
+    let mut reloaded = Times::default();
     for _ in 0..BOOTS {
         for (image, times) in [&without, with].into_iter().zip(&mut times) {
             let mut guest = Boot::default().card("1002:731f:ca").start(image);
             settle(&mut guest);
             let finish = "systemctl show --value --property=FinishTimestampMonotonic";
-            times.add(Duration::from_micros(microseconds(&mut guest, finish)));
+            times.add(Duration::from_micros(number(&mut guest, finish)));
             if std::ptr::eq(image, with) {
                 at_boot.add(&mut guest);
             }
@@ -288,6 +289,7 @@ fn boots_of_a_guest() {
         wait_for(&mut guest, "the card's arrival", "test -e /run/rdna1-rocm-fix/env.sh");
         settle(&mut guest);
         plugged.add(&mut guest);
+        reloaded.add(Duration::from_nanos(number(&mut guest, RELOAD)));
         guest.unplug(&card);
         wait_for(&mut guest, "the card's leave", "! test -e /run/rdna1-rocm-fix/env.sh");
         settle(&mut guest);
@@ -298,4 +300,5 @@ fn boots_of_a_guest() {
     println!("  {}", times[1].against(&times[0]));
     at_boot.print("a card that is there at boot");
     plugged.print("a card that is plugged in");
+    println!("  {}", reloaded.line("for comparison, a bare reload"));
 }
