@@ -57,19 +57,23 @@ const NOTHING: &str = "/etc/systemd/system-environment-generators/50-nothing";
 const OURS: &str = "/usr/lib/systemd/system-environment-generators/90-rdna1-rocm-fix";
 
 /// What a generator takes, by the journal: from the line before its start to
-/// the line that it has succeeded, in a reload.
+/// the line that it has succeeded, in a reload. The times are those at which the
+/// kernel took the lines; journald itself may come to them much later.
 fn by_journal(booted: &Booted, generator: &str) -> Option<Duration> {
     must(Ok(
         booted.run("systemctl log-level debug; systemctl daemon-reload; systemctl log-level info; journalctl --sync")
     ));
     let name = generator.rsplit('/').next().unwrap_or_default();
-    let show = "journalctl --boot --output=short-monotonic --no-hostname --no-pager | grep --";
+    let show =
+        "journalctl --boot --output=json --output-fields=MESSAGE,_SOURCE_REALTIME_TIMESTAMP --no-pager | grep --";
     let text = must(Ok(booted.run(&format!("{show} {name}"))));
-    let time = |line: &str| -> Option<f64> { line.split_once('[')?.1.split_once(']')?.0.trim().parse().ok() };
-    let lines: Vec<&str> = text.lines().collect();
-    let end = lines.iter().rposition(|line| line.contains("succeeded"))?;
-    let start = lines[..end].iter().rposition(|line| line.contains("About to execute"))?;
-    Some(Duration::from_secs_f64(time(lines[end])? - time(lines[start])?))
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("the journal's JSON")).collect();
+    let says = |line: &serde_json::Value, what: &str| line["MESSAGE"].as_str().is_some_and(|text| text.contains(what));
+    let time = |line: &serde_json::Value| line["_SOURCE_REALTIME_TIMESTAMP"].as_str()?.parse::<u64>().ok();
+    let end = lines.iter().rposition(|line| says(line, "succeeded"))?;
+    let start = lines[..end].iter().rposition(|line| says(line, "About to execute"))?;
+    Some(Duration::from_micros(time(&lines[end])?.checked_sub(time(&lines[start])?)?))
 }
 
 /// What it takes if a small shell runs it, often enough for a clock.
