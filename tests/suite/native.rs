@@ -22,9 +22,9 @@ use crate::installed::{fresh_dir, must};
 
 /// Builds from the source tarball, without network.
 ///
-/// Both families unpack it at the same place, one after the other, and share
-/// cargo's target directory: what the first compiled the second finds there,
-/// as both call cargo in the same way. So everything is compiled once.
+/// All unpack it at the same place, one after the other, and share cargo's target
+/// directory: what the first compiled the others find there, as all call cargo in
+/// the same way. So everything is compiled once.
 struct FromSource {
     dir: PathBuf,
     _turn: MutexGuard<'static, ()>,
@@ -60,6 +60,8 @@ impl FromSource {
         command.args(["--net", program]);
         as_on_a_build_machine(&mut command, &toolchain());
         command.env("CARGO_TARGET_DIR", self.target());
+        // Tasks and tests leave no trace in the packages.
+        command.env("CARGO_PROFILE_DEV_DEBUG", "none");
         command
     }
 

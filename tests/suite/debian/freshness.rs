@@ -32,7 +32,8 @@ fn machine_with(name: &str, change: fn(&str) -> String) -> Container {
 
 /// The release file, dated long ago.
 fn aged(release: &str) -> String {
-    let date = |line: &str| if line.starts_with("Date: ") { format!("Date: {LONG_AGO}\n") } else { format!("{line}\n") };
+    let date =
+        |line: &str| if line.starts_with("Date: ") { format!("Date: {LONG_AGO}\n") } else { format!("{line}\n") };
     release.lines().map(date).collect()
 }
 

@@ -118,7 +118,7 @@ impl Family {
 }
 
 /// The package that `cargo xtask dist` made; it is made now if there is none.
-fn package(extension: &str) -> PathBuf {
+pub fn package(extension: &str) -> PathBuf {
     let dist = std::env::var_os("RDNA1_DIST").map_or_else(|| top().join("target/dist"), PathBuf::from);
     let find = || {
         let entries = std::fs::read_dir(&dist).ok()?;
