@@ -10,7 +10,7 @@ use rdna1_tests::tools;
 /// how it ended. The session leader is the command itself, so that Ctrl-C goes
 /// to it by way of the terminal.
 const ON_A_TERMINAL: &str = r#"
-import fcntl, os, pty, signal, struct, sys, termios, time
+import fcntl, os, pty, select, struct, sys, termios, time
 pid, fd = pty.fork()
 if pid == 0:
     os.execv(sys.argv[1], sys.argv[1:])
@@ -19,36 +19,41 @@ seen = b""
 def until(text):
     global seen
     end = time.monotonic() + 60
-    while text not in seen and time.monotonic() < end:
+    while text not in seen:
+        if not select.select([fd], [], [], max(0, end - time.monotonic()))[0]:
+            os.kill(pid, 9)
+            sys.exit(f"no {text} in {seen}")
         seen += os.read(fd, 4096)
-until(b"ready")
+until(b"ready\r\n")
 fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
 until(b"resized 120 40\r\n")
 os.write(fd, b"\x03")
 until(b"interrupted\r\n")
 os.write(fd, b"a line\n")
-until(b"read:")
-before = termios.tcgetattr(fd)
+until(b"read: a line\r\n")
 _, status = os.waitpid(pid, 0)
 print(seen.decode().replace("\r", ""))
 print("pid", pid, "status", os.waitstatus_to_exitcode(status))
 "#;
 
 /// Says what it has: process, group in the foreground, terminal, size, signals.
+/// Each line by one system call, as `print` makes two and a signal may come between
+/// them; and a descriptor to wake up by, as one may come just before a read.
 const COMMAND: &str = r#"
-import os, signal, sys
-def say(*words): print(*words, flush=True)
+import os, select, signal
+def say(*words): os.write(1, (' '.join(map(str, words)) + '\n').encode())
 signal.signal(signal.SIGWINCH, lambda *_: say("resized", *os.get_terminal_size()))
 signal.signal(signal.SIGINT, lambda *_: say("interrupted"))
 say("process", os.getpid(), "foreground", os.tcgetpgrp(0), "terminals", [os.isatty(n) for n in range(3)])
 say("open files", sorted(int(n) for n in os.listdir("/proc/self/fd"))[:-1])
 say("masked", signal.pthread_sigmask(signal.SIG_BLOCK, []), "ignored", [s.name for s in signal.valid_signals() if s != signal.SIGXFSZ and isinstance(s, signal.Signals) and signal.getsignal(s) == signal.SIG_IGN])
+wake, told = os.pipe()
+os.set_blocking(told, False)
+signal.set_wakeup_fd(told)
 say("ready")
-line = None
-while line is None:
-    try: line = sys.stdin.readline()
-    except InterruptedError: pass
-say("read:", line.strip())
+while 0 not in select.select([0, wake], [], [])[0]:
+    os.read(wake, 64)
+say("read:", os.read(0, 99).decode().strip())
 os.kill(os.getpid(), signal.SIGUSR1)
 "#;
 

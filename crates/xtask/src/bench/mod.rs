@@ -9,6 +9,7 @@ mod miopen;
 mod packages;
 mod validate;
 
+use std::fmt;
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
+use clap::ValueEnum;
 use rdna1_core::machine::Machine;
 use rdna1_core::policy::Policy;
 use rdna1_core::root::Root;
@@ -35,6 +37,30 @@ pub struct Args {
     /// Measure boots instead, with and without the package: takes minutes and root.
     #[arg(long)]
     boots: bool,
+    /// Only these parts, comma separated.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
+    only: Vec<Part>,
+}
+
+/// A part of the benchmark; they run in this order, what is easily disturbed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// The boot entry and its memory.
+    Boot,
+    /// What a login shell does.
+    Login,
+    /// Detection on large machines.
+    Detection,
+    /// Stacks, and `run`.
+    Stacks,
+    /// The proof against the real MIOpen, and plans.
+    Proof,
+    /// The check of device code.
+    Isa,
+    /// The validator.
+    Validate,
+    /// Packages, and the size of what they install.
+    Packages,
 }
 
 /// One line of the table.
@@ -63,39 +89,31 @@ pub fn run(top: &Path, args: &Args) -> anyhow::Result<()> {
     if cfg!(debug_assertions) {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let runs = args.runs.to_string();
-        let arguments = ["run", "--quiet", "--profile", "quick", "--package", "xtask", "--", "bench", "--runs", &runs];
-        return host::run_tool(Command::new(cargo).args(arguments).current_dir(top));
+        let mut command = Command::new(cargo);
+        command.args(["run", "--quiet", "--profile", "quick", "--package", "xtask", "--", "bench", "--runs", &runs]);
+        for part in args.only.iter().filter_map(Part::to_possible_value) {
+            command.args(["--only", part.get_name()]);
+        }
+        return host::run_tool(command.current_dir(top));
     }
     ensure!(args.runs > 0, "--runs must be at least 1");
     let bench = Bench::new(top, args.runs)?;
-    let mut rows = vec![
-        bench.boot("no card", &bench.dir.join("empty"))?,
-        bench.boot("RX 5600 XT", &bench.machine)?,
-        bench.boot_memory()?,
-        bench.login()?,
-        bench.detection_here()?,
-    ];
-    for (functions, cards) in [(10, 2), (1_000, 2), (10_000, 2), (10_000, 10_000)] {
-        rows.push(bench.detection(functions, cards)?);
+    println!("{:44} {:>12} {:>28} {:>8}  goal", "what", "ours", "peer", "ratio");
+    for part in Part::value_variants().iter().filter(|part| args.only.is_empty() || args.only.contains(part)) {
+        // Each part at once: some take minutes.
+        for row in bench.part(*part)? {
+            println!("{row}");
+        }
     }
-    rows.extend(bench.stacks()?);
-    rows.extend(bench.validator()?);
-    rows.extend(bench.packages()?);
-    rows.push(bench.installed_size()?);
-    rows.extend(bench.device_code()?);
-    rows.extend(bench.proof()?);
-    print!("{}", table(&rows));
     println!("\nmedians of {} runs; peers run on this machine in the same minute", args.runs);
     Ok(())
 }
 
-fn table(rows: &[Row]) -> String {
-    let mut out = format!("{:44} {:>12} {:>28} {:>8}  {}\n", "what", "ours", "peer", "ratio", "goal");
-    for row in rows {
-        let ratio = row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.1}x"));
-        out += &format!("{:44} {:>12} {:>28} {ratio:>8}  {}\n", row.what, row.ours, row.peer, row.goal);
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ratio = self.ratio.map_or_else(String::new, |ratio| format!("{ratio:.1}x"));
+        write!(f, "{:44} {:>12} {:>28} {ratio:>8}  {}", self.what, self.ours, self.peer, self.goal)
     }
-    out
 }
 
 fn milliseconds(time: Duration) -> String {
@@ -128,6 +146,33 @@ impl Bench {
         let machine = dir.join("machine");
         host::run_tool(Command::new("cp").arg("--archive").arg(top.join(EARLY)).arg(&machine))?;
         Ok(Self { top: top.to_owned(), dir, machine, bin_dir, policy: Policy::embedded()?, runs })
+    }
+
+    fn part(&self, part: Part) -> anyhow::Result<Vec<Row>> {
+        Ok(match part {
+            Part::Boot => vec![
+                self.boot("no card", &self.dir.join("empty"))?,
+                self.boot("RX 5600 XT", &self.machine)?,
+                self.boot_memory()?,
+            ],
+            Part::Login => vec![self.login()?],
+            Part::Detection => {
+                let mut rows = vec![self.detection_here()?];
+                for (functions, cards) in [(10, 2), (1_000, 2), (10_000, 2), (10_000, 10_000)] {
+                    rows.push(self.detection(functions, cards)?);
+                }
+                rows
+            }
+            Part::Stacks => self.stacks()?,
+            Part::Proof => self.proof()?,
+            Part::Isa => self.device_code()?,
+            Part::Validate => vec![self.validator()?],
+            Part::Packages => {
+                let mut rows = vec![self.installed_size()?];
+                rows.extend(self.packages()?);
+                rows
+            }
+        })
     }
 
     /// The median time of a function.
