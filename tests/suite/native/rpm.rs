@@ -10,8 +10,8 @@ use rdna1_tests::program::{bin_dir, top, xtask};
 use rdna1_tests::tools::available;
 
 use super::FromSource;
-use crate::installed::{must, package};
 use crate::installed::rpm::{Made, machine, made, rpmbuild, spec_with_tree, unpack};
+use crate::installed::{must, package};
 
 fn repo(made: &Made) -> PathBuf {
     made.repo.clone()
