@@ -17,6 +17,9 @@ pub struct TestArgs {
     /// Only these steps: tools, format, lint, licences, generated, root, packages, tests, native.
     #[arg(long, value_name = "STEP")]
     pub only: Vec<String>,
+    /// Not these steps.
+    #[arg(long, value_name = "STEP")]
+    pub skip: Vec<String>,
 }
 
 /// A step: its name and what it does in the checkout.
@@ -38,12 +41,13 @@ const STEPS: [Step; 9] = [
 #[allow(clippy::print_stdout, reason = "the answer of the command")]
 pub fn run(top: &Path, args: &TestArgs) -> anyhow::Result<()> {
     let names: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
-    if let Some(unknown) = args.only.iter().find(|name| !names.contains(&name.as_str())) {
+    if let Some(unknown) = args.only.iter().chain(&args.skip).find(|name| !names.contains(&name.as_str())) {
         bail!("there is no step `{unknown}`; there are {}", names.join(", "));
     }
     let mut report = Vec::new();
     for (name, step) in STEPS {
-        if !args.only.is_empty() && !args.only.iter().any(|only| only == name) {
+        let is_in = |names: &[String]| names.iter().any(|given| given == name);
+        if is_in(&args.skip) || !(args.only.is_empty() || is_in(&args.only)) {
             continue;
         }
         println!("==> {name}");

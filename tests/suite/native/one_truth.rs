@@ -92,7 +92,7 @@ fn one_edit_reaches_every_format_from_the_source_tarball() {
     };
     let roots: [(PathBuf, PathBuf); 3] = [
         unpack("dpkg-deb --extract *.deb \"$1\"", "deb"),
-        unpack("rpm2archive - <*.rpm | tar --extract --gzip --directory \"$1\"", "rpm"),
+        unpack("cat *.rpm | rpm2archive - | tar --extract --gzip --directory \"$1\"", "rpm"),
         PathBuf::from(&nix),
     ]
     .map(|usr| (usr.clone(), if usr.ends_with("usr") { usr.with_file_name("etc") } else { usr.join("etc") }));
