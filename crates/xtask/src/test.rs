@@ -84,6 +84,9 @@ fn tools(top: &Path) -> anyhow::Result<()> {
 /// All Rust tests.
 fn tests(top: &Path) -> anyhow::Result<()> {
     let mut command = cargo_for_tests(top)?;
+    if is_root() {
+        command.env("RDNA1_TEST_TORCH_ROOT", debian::torch_root(top)?);
+    }
     run_tool(command.args(["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]))
 }
 
@@ -103,7 +106,6 @@ fn cargo_for_tests(top: &Path) -> anyhow::Result<Command> {
     if is_root() {
         command.args(["--mount", "--propagation", "private"]).arg(&cargo);
         command.env("RDNA1_TEST_ROOT", debian::root(top)?).env("RDNA1_REQUIRE_ALL", "1");
-        command.env("RDNA1_TEST_TORCH_ROOT", debian::torch_root(top)?);
     }
     command.current_dir(top).env("RDNA1_DIST", top.join("target/dist"));
     Ok(command)
