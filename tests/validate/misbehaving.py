@@ -184,8 +184,8 @@ def fail(token, message, **more):
 
 def devices():
     """The card, or with two-gpus another one before it."""
-    card = {"name": "AMD Radeon RX 5600 XT", "arch": "gfx1010", "pci": None, "memory_bytes": 1}
-    other = {"name": "AMD Radeon RX 7900 XTX", "arch": "gfx1100", "pci": None, "memory_bytes": 1}
+    card = {"name": "AMD Radeon RX 5600 XT", "arch": "gfx1010", "pci": None, "memory_bytes": 6 << 30}
+    other = {"name": "AMD Radeon RX 7900 XTX", "arch": "gfx1100", "pci": None, "memory_bytes": 6 << 30}
     return {"two-gpus": [other, card], "other-gpu": [other]}.get(BEHAVIOUR, [card])
 
 
@@ -232,7 +232,7 @@ def main():
             if BEHAVIOUR == "two-gpus":
                 open(os.environ["RDNA1_TEST_OPENED"], "w").write(request["device"])
             send(token, answer={
-                "kind": request["device"].split(":")[0], "name": "none", "arch": "gfx1010", "memory_bytes": 1, "multiprocessors": 1,
+                "kind": request["device"].split(":")[0], "name": "none", "arch": "gfx1010", "memory_bytes": 6 << 30, "multiprocessors": 1,
                 "visible": 1, "cudnn": 3, "arch_list": ["gfx1010"], "torch_seconds": 0.001,
             })
         elif what == "reference" and BEHAVIOUR == "slow-reference":

@@ -100,14 +100,13 @@ mod tests {
         let find = |devices: &[Visible], seen_as: &[GfxTarget]| card(devices, &cards, seen_as, false);
         let alone = |device: Visible, seen_as: &[GfxTarget]| card(&[device], &cards, seen_as, true);
         // By address, whatever else is alike.
-        let beside = [
-            device(big, Some("gfx1030"), Some("0000:7f:00.0")),
-            device(&name, Some("gfx1030"), Some(&address)),
-        ];
+        let beside =
+            [device(big, Some("gfx1030"), Some("0000:7f:00.0")), device(&name, Some("gfx1030"), Some(&address))];
         assert_eq!(find(&beside, &[gfx1030]), Ok(1));
         assert!(find(&beside[..1], &[gfx1030]).expect_err("it is another").contains("RX 6800 (gfx1030)"));
         // By target.
-        let beside = [device("Instinct", Some("gfx90a:sramecc+:xnack-"), None), device("", Some("gfx1010:xnack-"), None)];
+        let beside =
+            [device("Instinct", Some("gfx90a:sramecc+:xnack-"), None), device("", Some("gfx1010:xnack-"), None)];
         assert_eq!(find(&beside, &[]), Ok(1));
         assert!(find(&beside[..1], &[gfx1030]).is_err());
         assert_eq!(alone(device("", Some("gfx1030"), None), &[gfx1030]), Ok(0), "under an override");
@@ -130,7 +129,10 @@ mod tests {
     fn of_two_equal_cards_the_first_will_do() {
         let machine = machine("08-two-equal-cards");
         let cards: Vec<&Card> = machine.active_cards().collect();
-        let both = [device("AMD Radeon Graphics", Some("gfx1010"), None), device("AMD Radeon Graphics", Some("gfx1010"), None)];
+        let both = [
+            device("AMD Radeon Graphics", Some("gfx1010"), None),
+            device("AMD Radeon Graphics", Some("gfx1010"), None),
+        ];
         assert_eq!(card(&both, &cards, &[], true), Ok(0));
     }
 }

@@ -300,10 +300,18 @@ mod tests {
     fn what_is_no_fault_of_a_layer_is_told_apart() {
         use Layer::{Convolution, Hip, Native, Rocblas};
         for (verdict, says, passes) in [
-            (Verdict::Solver, "no wrong number was found, but not everything is well: 1 ran by a solver that is ruled out under profile gemm", false),
+            (
+                Verdict::Solver,
+                "no wrong number was found, but not everything is well: 1 ran by a solver that is ruled out under profile gemm",
+                false,
+            ),
             (Verdict::Late, "1 came right, but after the time limit", false),
             (Verdict::OutOfMemory, "1 did not get the memory", false),
-            (Verdict::Refused, "everything that was computed is right: 1 refused under profile gemm, as its rules say", true),
+            (
+                Verdict::Refused,
+                "everything that was computed is right: 1 refused under profile gemm, as its rules say",
+                true,
+            ),
             (Verdict::NoReference, "everything that was computed is right: 1 could not be checked", true),
         ] {
             let mut cases = [Hip, Rocblas, Native, Convolution].map(|layer| case(layer, Verdict::Pass)).to_vec();
@@ -329,7 +337,8 @@ mod tests {
         let says = |steps: usize, of: usize| {
             let shown = Some(Shown { steps, of });
             let libraries = Libraries::of(true);
-            super::diagnose(&Findings { cases: &cases, device: "cuda", libraries, profile: Some("gemm"), shown }).summary
+            super::diagnose(&Findings { cases: &cases, device: "cuda", libraries, profile: Some("gemm"), shown })
+                .summary
         };
         assert!(says(0, 3).contains("nothing shows whether it obeys under profile gemm"), "{}", says(0, 3));
         assert!(says(2, 3).contains("shown for 2 of 3 steps"), "{}", says(2, 3));
@@ -346,7 +355,8 @@ mod tests {
         let product = |format: &str, verdict| {
             of(Layer::Rocblas, verdict, &format!("matrix product 512x512 by 512x512, {format}"), "matmul")
         };
-        let conv = |format: &str, verdict| of(Layer::Convolution, verdict, &format!("Conv2d 1x3, {format}, bias"), "size");
+        let conv =
+            |format: &str, verdict| of(Layer::Convolution, verdict, &format!("Conv2d 1x3, {format}, bias"), "size");
         let mut cases = vec![
             case(Layer::Hip, Verdict::Pass),
             product("f32", Verdict::Pass),

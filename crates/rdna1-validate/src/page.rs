@@ -192,7 +192,12 @@ fn foot(report: &Report, out: &mut String) {
         let names: std::collections::BTreeSet<&str> =
             report.cases.iter().flat_map(|case| &case.solvers).map(|solver| solver.name.as_str()).collect();
         let names = if names.is_empty() { "none".to_owned() } else { names.into_iter().collect::<Vec<_>>().join(", ") };
-        put!(out, "MIOpen's log shows by what {} of {} steps of convolutions were computed: {names}", shown.steps, shown.of);
+        put!(
+            out,
+            "MIOpen's log shows by what {} of {} steps of convolutions were computed: {names}",
+            shown.steps,
+            shown.of
+        );
     }
     match &report.end {
         End::Complete => {}

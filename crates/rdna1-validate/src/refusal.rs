@@ -99,7 +99,8 @@ mod tests {
         let refusal = |profile: &str, torch: &str, more: &str, step: &str, message: &str| {
             let profile = policy.profile(profile).expect("it is in the policy");
             let had = profile.set.iter().map(|set| (set.name.to_string(), set.value.clone())).collect();
-            let rules = Rules::new(&policy, profile, &had, torch, Some("gfx1030:xnack-"), Some(6 << 30)).expect("sound");
+            let rules =
+                Rules::new(&policy, profile, &had, torch, Some("gfx1030:xnack-"), Some(6 << 30)).expect("sound");
             rules.refusal(&case(more), Some(step), message)
         };
         let (dilated, error) = ("dilation: 2, padding: 2, benchmark: true", "RuntimeError: miopenStatusUnknownError");

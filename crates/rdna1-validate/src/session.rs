@@ -21,8 +21,8 @@ use crate::environment::{self, Launch, Wanted};
 use crate::interpreter::{self, Interpreter};
 use crate::private::Private;
 use crate::references::{Effort, Reference, References};
-use crate::report::{self, CaseResult, End, Layer, Level, Report, Timing, Verdict};
 use crate::refusal::Rules;
+use crate::report::{self, CaseResult, End, Layer, Level, Report, Timing, Verdict};
 use crate::worker::protocol::{Failure, Listed, Opened, Question, Started};
 use crate::worker::{Exchange, Lost, Reply, Supervised};
 use crate::{devices, diagnosis, judge, solvers};
@@ -377,7 +377,9 @@ impl<'a> Session<'a> {
             Ok(number) => Ok(number),
             Err(_) if self.options.any_gpu => Ok(0),
             Err(problem) => Err(CannotRun::new(problem)
-                .step("see which GPUs HIP_VISIBLE_DEVICES and ROCR_VISIBLE_DEVICES leave, and name the card alone there")
+                .step(
+                    "see which GPUs HIP_VISIBLE_DEVICES and ROCR_VISIBLE_DEVICES leave, and name the card alone there",
+                )
                 .step("--any-gpu validates the first GPU that PyTorch sees, whatever it is")),
         }
     }
@@ -613,10 +615,7 @@ impl<'a> Session<'a> {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             started: humantime::format_rfc3339_seconds(started_at).to_string(),
             level: self.options.level,
-            passed: counts.passed > 0
-                && counts.failed + counts.no_reference == 0
-                && obeyed
-                && end == End::Complete,
+            passed: counts.passed > 0 && counts.failed + counts.no_reference == 0 && obeyed && end == End::Complete,
             end,
             diagnosis: diagnosis::diagnose(&Findings {
                 cases: &cases,

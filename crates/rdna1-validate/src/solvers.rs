@@ -204,15 +204,29 @@ mod tests {
         for (line, name, gemm, naive) in [
             ("MIOpen(HIP): Info [ConvolutionForward] algo = 0, workspace = 7", "algorithm GEMM", true, true),
             ("MIOpen(HIP): Info [ConvolutionBackwardData] algo = 1, workspace = 0", "algorithm Direct", false, true),
-            ("MIOpen(HIP): Info [ConvolutionBackwardWeights] algo = 3, workspace = 0", "algorithm Winograd", false, false),
+            (
+                "MIOpen(HIP): Info [ConvolutionBackwardWeights] algo = 3, workspace = 0",
+                "algorithm Winograd",
+                false,
+                false,
+            ),
             ("MIOpen(HIP): Info [ConvolutionForward] algo = 5, workspace = 0", "algorithm ImplicitGEMM", false, false),
-            ("MIOpen(HIP): Info [ConvolutionForward] algo = 9, workspace = 0", "algorithm of an unknown kind", false, false),
+            (
+                "MIOpen(HIP): Info [ConvolutionForward] algo = 9, workspace = 0",
+                "algorithm of an unknown kind",
+                false,
+                false,
+            ),
         ] {
             assert_eq!(allowed("gemm", line), Some((name.to_owned(), gemm)), "{line}");
             assert_eq!(allowed("gemm-naive", line), Some((name.to_owned(), naive)), "{line}");
             assert_eq!(allowed("stock", line), Some((name.to_owned(), true)), "{line}");
         }
-        assert_eq!(allowed("gemm", "MIOpen(HIP): Info [GetSolutions] algo = 3, time = 1"), None, "nothing was executed");
+        assert_eq!(
+            allowed("gemm", "MIOpen(HIP): Info [GetSolutions] algo = 3, time = 1"),
+            None,
+            "nothing was executed"
+        );
         assert_eq!(allowed("gemm", "[ConvolutionForward] algo = 3"), None);
     }
 

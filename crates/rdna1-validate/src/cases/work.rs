@@ -185,7 +185,8 @@ impl Convolution {
             padding = vec![0; n];
         }
         if n == 1 {
-            for (sizes, one) in [(&mut input, 1), (&mut kernel, 1), (&mut stride, 1), (&mut dilation, 1), (&mut padding, 0)]
+            for (sizes, one) in
+                [(&mut input, 1), (&mut kernel, 1), (&mut stride, 1), (&mut dilation, 1), (&mut padding, 0)]
             {
                 sizes.insert(0, one);
             }

@@ -9,8 +9,7 @@ use super::choose::{Outcome, Verdict};
 
 /// What a report says of the candidate that was measured.
 pub fn outcome(report: &Report) -> Outcome {
-    let tried: Vec<&CaseResult> =
-        report.cases.iter().filter(|case| tells(case.verdict)).collect();
+    let tried: Vec<&CaseResult> = report.cases.iter().filter(|case| tells(case.verdict)).collect();
     let worst = tried.iter().map(|case| (weight(case.verdict), case)).max_by_key(|(weight, _)| *weight);
     let times: BTreeMap<String, f64> = tried
         .iter()
