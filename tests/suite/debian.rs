@@ -60,7 +60,11 @@ fn removal_ends_all_effect_at_once_and_purge_leaves_not_one_file() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[..3], ["7", "/etc/profile.d/rocm-rdna1.sh", "0"], "{text}");
     assert!(lines[3].contains("No such file"), "{text}");
-    let purge = machine.run("apt-get purge --yes rdna1-rocm-fix && find /run /etc /var/lib -xdev -name '*rdna1*' -not -path '/var/lib/dpkg/*' -not -path '/var/lib/apt/*'");
+    // As `rdna1-validate isa` and `select` leave them.
+    must(Ok(machine.run(
+        "for file in cache/rdna1-rocm-fix/isa/0.json lib/rdna1-rocm-fix/selection.json; do install -D /dev/null /var/$file; done",
+    )));
+    let purge = machine.run("apt-get purge --yes rdna1-rocm-fix && find /run /etc /var/lib /var/cache -xdev -name '*rdna1*' -not -path '/var/lib/dpkg/*' -not -path '/var/lib/apt/*' -not -path '/var/cache/apt/*'");
     let left = must(Ok(purge));
     let left: Vec<&str> = left.lines().filter(|line| line.starts_with('/')).collect();
     assert_eq!(left, ["/etc/apt/sources.list.d/rdna1-rocm-fix.sources"]);

@@ -94,7 +94,8 @@ fn removal_ends_all_effect_at_once_and_leaves_edited_configuration_alone() {
     // All in one start, so that /run is the same and what removal does to it shows.
     let script = format!(
         "{INSTALL} >/dev/null && {LOGIN} | grep -c MIOPEN_ && mkdir /var/lib/rdna1-rocm-fix \
-         && {REMOVE} && {{ {LOGIN} | grep -c MIOPEN_ || true; }} && ls -d /run/rdna1-rocm-fix 2>&1 || true"
+         && install -D /dev/null /var/cache/rdna1-rocm-fix/isa/0.json \
+         && {REMOVE} && test ! -e /var/cache/rdna1-rocm-fix && {{ {LOGIN} | grep -c MIOPEN_ || true; }} && ls -d /run/rdna1-rocm-fix 2>&1 || true"
     );
     let text = must(Ok(machine.run(&script)));
     let lines: Vec<&str> = text.lines().collect();

@@ -3,6 +3,7 @@
 //! against Debian's ROCm libraries.
 
 mod bundles;
+mod compiler;
 mod kept;
 mod libraries;
 mod llvm;

@@ -3,6 +3,8 @@
 //! `MIOPEN_ENABLE_LOGGING_CMD=1` is set: one for each convolution that it is
 //! asked to find (MIOpen@2d1fd997 src/driver_arguments.cpp:116-228).
 
+use std::collections::BTreeSet;
+
 use crate::{Convolution, DataType, Direction, Layout};
 
 /// The program's name in a line.
@@ -30,14 +32,22 @@ pub struct CommandError {
 }
 
 /// Reads the command lines in a text, which may be a whole log; what is not a
-/// command line of MIOpenDriver is passed over, repetitions too.
+/// command line of MIOpenDriver is passed over, and so are repetitions and the
+/// lines of its other operations: a model's log has batch normalisation,
+/// activations and pooling between the convolutions.
 ///
 /// # Errors
-/// If a command line is no convolution that can be, and if there is none.
+/// If a convolution's line is none that can be, and if there is none.
 pub fn commands(text: &str) -> Result<Vec<Command>, CommandError> {
     let mut all: Vec<Command> = Vec::new();
+    let mut others: BTreeSet<&str> = BTreeSet::new();
     for (index, line) in text.lines().enumerate() {
         let Some((_, arguments)) = line.split_once(PROGRAM) else { continue };
+        let operation = arguments.split_ascii_whitespace().next().unwrap_or_default();
+        if !operation.starts_with("conv") {
+            others.insert(operation);
+            continue;
+        }
         let wrong = |problem| CommandError { line: Some(index + 1), problem };
         let (convolution, directions) = command(arguments).map_err(wrong)?;
         convolution.check().map_err(|e| wrong(e.to_string()))?;
@@ -51,8 +61,12 @@ pub fn commands(text: &str) -> Result<Vec<Command>, CommandError> {
         }
     }
     if all.is_empty() {
-        let problem =
-            format!("there is no command line of {PROGRAM} in it; set MIOPEN_ENABLE_LOGGING_CMD=1 to get them");
+        let problem = if others.is_empty() {
+            format!("there is no command line of {PROGRAM} in it; set MIOPEN_ENABLE_LOGGING_CMD=1 to get them")
+        } else {
+            let others: Vec<&str> = others.into_iter().collect();
+            format!("there is no convolution among its command lines of {PROGRAM}, which are for {}", others.join(", "))
+        };
         return Err(CommandError { line: None, problem });
     }
     Ok(all)
@@ -155,11 +169,29 @@ mod tests {
         assert_eq!((commands[1].line, &commands[1].directions[..]), (3, &[Direction::BackwardData][..]));
     }
 
+    /// What MIOpen logs of a model: two batch normalisations, an activation, a
+    /// fused operation and one convolution.
+    #[test]
+    fn other_operations_are_passed_over() {
+        let log = "MIOpen(HIP): Command [LogCmdBNorm] ./bin/MIOpenDriver bnorm -n 2 -c 8 -H 4 -W 4 -m 1 --forw 1 -b 0 -r 1\n\
+                   MIOpen(HIP): Command [LogCmdFindConvolution] ./bin/MIOpenDriver conv -n 2 -c 8 -H 4 -W 4 -k 8 -F 1\n\
+                   MIOpen(HIP): Command [LogCmdActivation] ./bin/MIOpenDriver activ -n 2 -c 8 -H 4 -W 4 -m 3\n\
+                   MIOpen(HIP): Command [LogCmdFusion] ./bin/MIOpenDriver CBAInfer -F 3 -n 2 -c 8\n\
+                   MIOpen(HIP): Command [LogCmdBNorm] ./bin/MIOpenDriver bnormfp16 -n 2";
+        let commands = commands(log).expect("one convolution");
+        assert_eq!(commands.len(), 1);
+        assert_eq!(commands[0].line, 2);
+    }
+
     #[test]
     fn mistakes_are_named() {
         let wrong = |text: &str| commands(text).expect_err("wrong").to_string();
         assert!(wrong("no commands here").contains("MIOPEN_ENABLE_LOGGING_CMD"));
-        assert!(wrong("\nMIOpenDriver pool -n 1").starts_with("line 2: `pool`"));
+        assert!(
+            wrong("\nMIOpenDriver pool -n 1")
+                .ends_with("no convolution among its command lines of MIOpenDriver, which are for pool")
+        );
+        assert!(wrong("\nMIOpenDriver convint8 -n 1").starts_with("line 2: `convint8`"));
         assert!(wrong("MIOpenDriver conv -n x").contains("-n x"));
         assert!(wrong("MIOpenDriver conv -n").contains("no value"));
         assert!(wrong("MIOpenDriver conv -H 1 -W 1").contains("larger"));

@@ -37,9 +37,25 @@ pub struct Code {
 }
 
 impl Code {
-    /// The targets of the form `gfx1010`; generic ones (`gfx10-1-generic`) are left out.
+    /// The targets of the form `gfx1010`. Code for a generic one runs on every chip
+    /// of its generation and counts as code for each ("AMDGPU Generic Processors" in
+    /// LLVM's documentation of the back end); those of other generations are left out.
     pub fn gfx(&self) -> Vec<GfxTarget> {
-        self.targets.iter().filter_map(|name| name.parse().ok()).collect()
+        let mut all = BTreeSet::new();
+        for name in &self.targets {
+            let generation = match name.as_str() {
+                "gfx10-1-generic" => Some((1, 0..=3)),
+                "gfx10-3-generic" => Some((3, 0..=6)),
+                _ => None,
+            };
+            match generation {
+                Some((minor, steppings)) => {
+                    all.extend(steppings.map(|stepping| GfxTarget { major: 10, minor, stepping }));
+                }
+                None => all.extend(name.parse::<GfxTarget>().ok()),
+            }
+        }
+        all.into_iter().collect()
     }
 }
 
@@ -113,15 +129,26 @@ impl Stack {
     /// The fingerprint of all that computes in a process which uses this stack:
     /// where it does not bring MIOpen and rocBLAS itself, the machine's belong to it.
     pub fn process_fingerprint(&self, machine: &Survey) -> String {
-        if self.miopen.is_some() && !self.rocblas.is_empty() {
+        if self.is_whole() {
             return self.fingerprint.clone();
         }
         let mut sum = Fingerprint::new();
         sum.fact("own", &self.fingerprint);
-        for stack in machine.stacks.iter().filter(|stack| stack.kind != StackKind::Python) {
+        for stack in self.completed_by(machine) {
             sum.fact("machine", &stack.fingerprint);
         }
         sum.finish()
+    }
+
+    /// Whether it brings MIOpen and rocBLAS itself.
+    fn is_whole(&self) -> bool {
+        self.miopen.is_some() && !self.rocblas.is_empty()
+    }
+
+    /// The machine's stacks that a process which uses this one computes with as well.
+    pub fn completed_by<'a>(&self, machine: &'a Survey) -> impl Iterator<Item = &'a Self> + use<'a> {
+        let stacks = if self.is_whole() { &[][..] } else { &machine.stacks[..] };
+        stacks.iter().filter(|stack| stack.kind != StackKind::Python)
     }
 
     /// What it is to a card.

@@ -40,3 +40,16 @@ function clean_depctr
     s_waitcnt_depctr 0xfffe
     v_cmpx_eq_u32_e32 v0, v1
 endfunction clean_depctr
+
+// Reading a lane is no write of a scalar register in the sense of the rule.
+function hit_readfirstlane
+    s_mov_b32 s0, exec_lo
+    v_readfirstlane_b32 s1, v0
+    v_cmpx_eq_u32_e32 v0, v1
+endfunction hit_readfirstlane
+
+function hit_readlane
+    s_mov_b32 s0, exec_lo
+    v_readlane_b32 s1, v0, 3
+    v_cmpx_eq_u32_e32 v0, v1
+endfunction hit_readlane

@@ -71,3 +71,14 @@ function clean_cache_control
     s_mov_b32 s0, 0
     s_mov_b32 null, 0
 endfunction clean_cache_control
+
+// They take the place of the counter from M0.
+function hit_consume
+    ds_consume v0
+    s_mov_b32 m0, s4
+endfunction hit_consume
+
+function hit_append
+    ds_append v0
+    s_mov_b32 m0, s4
+endfunction hit_append

@@ -2,6 +2,7 @@
 //! What `isa` found in a stack is kept by content, and what the rest makes of it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,8 +10,9 @@ use assert_fs::TempDir;
 use rdna1_core::root::Root;
 use rdna1_stack::check::{self, Cache};
 use rdna1_stack::{Place, Survey};
-use rdna1_tests::program::{case, program, top};
-use rdna1_tests::tools;
+use rdna1_tests::program::{case, copy_case, program, top};
+use rdna1_tests::tree::Tree;
+use rdna1_tests::{tools, wheel};
 use serde_json::Value;
 
 use super::{assemble, have_llvm, must, workdir};
@@ -28,10 +30,10 @@ fn code(dir: &Path, rule: &str, function: &str, types: &str, target: &str) -> Pa
     let out = dir.join(format!("{types}-{target}.co"));
     let name = generated(types);
     must(Command::new(OBJCOPY).arg(format!("--redefine-sym={function}={name}")).arg(&object).arg(&out).output());
-    if target == "gfx1010" {
-        // The target is the low byte of the flags.
+    // The target is the low byte of the flags.
+    if let Some(flag) = [("gfx1010", 0x33), ("gfx1012", 0x35)].into_iter().find(|(name, _)| *name == target) {
         let mut bytes = fs::read(&out).expect("just made");
-        bytes[48] = 0x33;
+        bytes[48] = flag.1;
         fs::write(&out, bytes).expect("target is writable");
     }
     out
@@ -140,13 +142,34 @@ fn the_safer_code_comes_first_and_broken_records_are_none() {
     let card = "gfx1010".parse().expect("a target");
     let cache = Cache::of(&root, &Default::default(), true);
     assert_eq!(check::known(place, &cache, &stack, card), None);
-    let (checked, _) = check::check(place, &stack, card).expect("an RDNA1 card");
-    check::keep(place, &cache, &stack, card, &checked).expect("it can be written");
+    let made = check::check(place, &stack, card).expect("an RDNA1 card");
+    // Whatever root's umask is, everybody may read it.
+    let before = rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
+    let kept = check::keep(place, &cache, &stack, card, &made);
+    rustix::process::umask(before);
+    kept.expect("it can be written");
+    for dir in cache.written_to().ancestors().take(2) {
+        let mode = fs::metadata(dir).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o755, "{}", dir.display());
+    }
     let known = check::known(place, &cache, &stack, card).expect("it was kept");
-    assert_eq!(known, checked);
-    let mut choices = ["10.3.0", "native"].map(|text| text.parse().expect("a choice"));
-    check::safer_first(&mut choices, Some(&known), card, |choice| *choice);
-    assert_eq!(choices.map(|choice: rdna1_core::gfx::GfxChoice| choice.to_string()), ["native", "10.3.0"]);
+    assert_eq!(known, made.checked);
+    // Root does not believe a home directory, which may be another user's.
+    let mut theirs = std::collections::BTreeMap::<String, String>::new();
+    theirs.insert("HOME".into(), root.join("/home/u").display().to_string());
+    fs::create_dir_all(root.join("/home/u/.cache/rdna1-rocm-fix")).expect("it is ours");
+    let moved = root.join("/home/u/.cache/rdna1-rocm-fix/isa");
+    fs::rename(cache.written_to(), &moved).expect("it is ours");
+    assert_eq!(check::known(place, &Cache::of(&root, &theirs, true), &stack, card), None);
+    assert!(check::known(place, &Cache::of(&root, &theirs, false), &stack, card).is_some());
+    fs::rename(&moved, cache.written_to()).expect("it is ours");
+    // A check of files that were replaced meanwhile is not kept under the new ones' name.
+    let kernels = root.join("/opt/rocm-6.4.0/lib/rocblas/library/Kernels_SB_gfx1010.co");
+    let sound = fs::read(&kernels).expect("it is there");
+    fs::write(&kernels, [&sound[..], b"new"].concat()).expect("it is ours");
+    let problem = check::keep(place, &cache, &stack, card, &made).expect_err("the files are others");
+    assert!(problem.problem.contains("changed while it was read"), "{problem:?}");
+    fs::write(&kernels, &sound).expect("it is ours");
     // For another card there is another record.
     assert_eq!(check::known(place, &cache, &stack, "gfx1012".parse().expect("a target")), None);
     for damage in ["", "{", "[]", "{\"version\":1}", &"x".repeat(2 << 20)] {
@@ -155,4 +178,101 @@ fn the_safer_code_comes_first_and_broken_records_are_none() {
         }
         assert_eq!(check::known(place, &cache, &stack, card), None, "{damage:.10}");
     }
+}
+
+/// A card's machine with a PyTorch of its own: what its libtorch has code for, and
+/// its rocBLAS's kernels by rule, function, data type and target.
+fn with_pytorch(card: &str, torch: &[&str], kernels: &[(&str, &str, &str, &str)]) -> Tree {
+    let tree = Tree::new();
+    copy_case(card, tree.root().path());
+    wheel::venv(&tree, "usr/local", "2.6.0+rocm6.1", "'6.1.40091'", &wheel::bundle(torch));
+    let dir = workdir(&format!("pytorch-{card}"));
+    for (rule, function, types, target) in kernels {
+        let object = fs::read(code(&dir, rule, function, types, target)).expect("just made");
+        let library = "usr/local/lib/python3.12/site-packages/torch/lib/rocblas/library";
+        tree.write(format!("{library}/Kernels_{types}_{target}.co"), object);
+    }
+    tree
+}
+
+fn device_code(tree: &Tree) -> Option<Value> {
+    let (out, err, _) = run("rdna1-rocm-fix", tree.root().path(), &["status", "--json"]);
+    let document: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
+    let findings = document["findings"].as_array().cloned().unwrap_or_default();
+    findings.into_iter().find(|finding| finding["id"] == "device-code")
+}
+
+/// As in official wheels: rocBLAS has clean code for the card, PyTorch itself has
+/// none, so that without the override nothing would start.
+#[test]
+fn a_choice_that_pytorch_has_no_code_for_is_not_named() {
+    if !have_llvm() || !tools::available(&[OBJCOPY]) {
+        return;
+    }
+    let kernels =
+        [("vmem-scalar-write", "hit_descriptor", "SB", "gfx1030"), ("missing-instruction", "clean", "SB", "gfx1010")];
+    let root = |torch: &[&str]| with_pytorch("02-rx5600xt-ready", torch, &kernels);
+    let tree = root(wheel::ROCM);
+    let (out, err, code) = run("rdna1-validate", tree.root().path(), &["isa"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let found = device_code(&tree).expect("10.3.0 is in force and has hits");
+    assert!(!found["do"].as_str().unwrap_or_default().contains("prefer"), "{found}");
+    // Where PyTorch has it as well, it is named.
+    let tree = root(&["gfx1010", "gfx1030"]);
+    must(program("rdna1-validate").env("RDNA1_ROOT", tree.root().path()).arg("isa").output());
+    let explicit = ["--json"];
+    let (out, _, _) = run("rdna1-rocm-fix", tree.root().path(), &[&["status"][..], &explicit].concat());
+    let document: Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!(document["device_code"][0]["gfx"], "native", "its own code is used to begin with: {document}");
+}
+
+/// PyTorch's own kernels have names that tell no data type, and count.
+#[test]
+fn kernels_that_are_no_matrix_products_are_warned_of() {
+    if !have_llvm() || !tools::available(&[OBJCOPY]) {
+        return;
+    }
+    let tree = with_pytorch("02-rx5600xt-ready", wheel::ROCM, &[]);
+    let dir = workdir("torch-kernel");
+    let object = assemble(&dir, &top().join("tests/isa/rules/missing-instruction.s"), "gfx1030");
+    let kernel = fs::read(object).expect("just made");
+    tree.write("usr/local/lib/python3.12/site-packages/torch/lib/native_gfx1030.co", kernel);
+    let (out, err, code) = run("rdna1-validate", tree.root().path(), &["isa"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let found = device_code(&tree).expect("it has hits");
+    assert!(found["do"].as_str().is_some_and(|text| text.contains("no matrix products")), "{found}");
+}
+
+/// `select` begins with the card's own code, and with gfx1010's where a check found
+/// only that to be without hits; the check is for the card of the machine unless told otherwise.
+#[test]
+fn select_begins_with_what_was_found_to_be_clean() {
+    if !have_llvm() || !tools::available(&[OBJCOPY]) {
+        return;
+    }
+    let kernels = [
+        ("vmem-scalar-write", "hit_descriptor", "SB", "gfx1030"),
+        ("vmem-scalar-write", "hit_descriptor", "SB", "gfx1012"),
+        ("missing-instruction", "clean", "SB", "gfx1010"),
+    ];
+    let tree = with_pytorch("04-rx5500xt-kernel-6.12-rocm-7.13", &["gfx1010", "gfx1012", "gfx1030"], &kernels);
+    let order = || -> Vec<String> {
+        let (out, err, code) =
+            run("rdna1-validate", tree.root().path(), &["select", "--list", "--python", "/usr/local/bin/python"]);
+        assert_eq!(code, 0, "{out}{err}");
+        let mut choices: Vec<String> = Vec::new();
+        for line in out.lines() {
+            let choice =
+                ["native", "10.1.0", "10.3.0"].into_iter().find(|choice| line.contains(&format!("gfx {choice}")));
+            if let Some(choice) = choice.filter(|choice| choices.last().is_none_or(|last| last != choice)) {
+                choices.push(choice.to_owned());
+            }
+        }
+        choices
+    };
+    assert_eq!(order(), ["native", "10.1.0", "10.3.0"]);
+    let (out, err, code) = run("rdna1-validate", tree.root().path(), &["isa"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("on a gfx1012 card"), "{out}");
+    assert_eq!(order(), ["10.1.0", "native", "10.3.0"]);
 }

@@ -63,8 +63,8 @@ pub struct Analysis {
     pub instructions: u32,
     /// Words that are no instruction of the target that the code was built for.
     pub undecoded: u32,
-    /// Jumps through registers whose target is not known (calls and returns of
-    /// device functions are such).
+    /// Jumps whose target is not known (returns of device functions are such), and
+    /// calls: what the called function leaves pending is not known either.
     pub unresolved: u32,
     /// Branches to a place that is no instruction of the function.
     pub bad_branches: u32,
@@ -140,7 +140,7 @@ struct Block {
     /// What is pending at its start.
     before: State,
     transfer: Transfer,
-    /// Whether its successors have to be told.
+    /// Whether it is on the list of those whose successors have to be told.
     dirty: bool,
 }
 
@@ -150,6 +150,7 @@ pub struct Analyser {
     insts: Vec<At>,
     leaders: Vec<u32>,
     blocks: Vec<Block>,
+    work: Vec<u32>,
 }
 
 impl Analyser {
@@ -194,6 +195,7 @@ impl Analyser {
                 words: if fits { inst.words } else { 1 },
             };
             self.insts.push(at);
+            analysis.unresolved += u32::from(fits && inst.is_call());
             index += usize::from(at.words);
         }
         analysis.instructions = self.insts.len() as u32;
@@ -264,26 +266,22 @@ impl Analyser {
         }
     }
 
-    /// Carries states along the edges until nothing changes. Each round visits
-    /// the blocks in order of address, so that only backward branches cost another one.
+    /// Carries states along the edges until nothing changes. A state only grows,
+    /// so that a block is visited once and once more for each time that it does:
+    /// at most some hundred times, whatever the branches. All blocks are on the
+    /// list at first, in order of address, and a backward branch is followed at once.
     fn spread(&mut self) {
-        let mut again = true;
-        while again {
-            again = false;
-            for number in 0..self.blocks.len() {
-                let block = &mut self.blocks[number];
-                if !std::mem::take(&mut block.dirty) {
-                    continue;
-                }
-                let after = block.transfer.apply(&block.before);
-                let next = block.falls_through.then_some(number + 1);
-                let target = block.target.map(|target| target as usize);
-                for successor in [next, target].into_iter().flatten() {
-                    let Some(block) = self.blocks.get_mut(successor) else { continue };
-                    if block.before.join(&after) {
-                        block.dirty = true;
-                        again |= successor <= number;
-                    }
+        self.work.clear();
+        self.work.extend((0..self.blocks.len() as u32).rev());
+        while let Some(number) = self.work.pop() {
+            let block = &mut self.blocks[number as usize];
+            block.dirty = false;
+            let after = block.transfer.apply(&block.before);
+            let next = block.falls_through.then_some(number + 1);
+            for successor in [next, block.target].into_iter().flatten() {
+                let Some(block) = self.blocks.get_mut(successor as usize) else { continue };
+                if block.before.join(&after) && !std::mem::replace(&mut block.dirty, true) {
+                    self.work.push(successor);
                 }
             }
         }

@@ -132,7 +132,8 @@ impl State {
         }
         self.vector_reads = 0;
         transfer.ends_vector_reads = true;
-        if cmpx || writes != 0 {
+        // As LLVM has it: a scalar destination or an implicit one, not that of a lane read.
+        if cmpx || writes != 0 && !inst.reads_lane() {
             self.end(EXEC_READ, transfer);
         }
         if cmpx {

@@ -167,7 +167,12 @@ pub(super) fn is_for_gpu(entry: &Entry) -> bool {
 fn plain_bundle(input: &Input, offset: u64, path: &Path, visit: &mut dyn Visit) -> Result<u64, Error> {
     let entries = bundle::read_table(input, offset)?;
     let mut end = offset + bundle::MAGIC.len() as u64;
+    // A made-up table may name the same bytes a thousand times.
+    let mut seen = BTreeSet::new();
     for entry in entries {
+        if !seen.insert((entry.offset, entry.size)) {
+            continue;
+        }
         let start = offset.saturating_add(entry.offset);
         end = end.max(start.saturating_add(entry.size)).min(input.length());
         if is_for_gpu(&entry)

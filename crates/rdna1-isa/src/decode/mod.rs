@@ -250,6 +250,11 @@ impl Inst {
         self.format <= Format::Vopc && self.w0 & 0x1ff == SDWA
     }
 
+    /// `s_swappc_b64` and `s_call_b64`.
+    pub fn is_call(&self) -> bool {
+        matches!((self.format, self.op), (Format::Sop1, 0x21) | (Format::Sopk, 0x16))
+    }
+
     /// Whether control may go somewhere else than to the next instruction.
     pub fn flow(&self) -> Flow {
         let relative = |conditional| Flow::Branch { offset: self.simm16() as i16, conditional };

@@ -58,8 +58,9 @@ impl Inst {
             Format::Global => regs(w1 >> 16 & 0x7f, 2),
             Format::Scratch => regs(w1 >> 16 & 0x7f, 1),
             Format::Ds => match self.op {
-                // The global wave sync, ordered count and add-thread-id instructions.
-                0x18..=0x1d | 0x3f | 0xb0 | 0xb1 => regs(M0, 1),
+                // The global wave sync, consume, append, ordered count and
+                // add-thread-id instructions.
+                0x18..=0x1d | 0x3d..=0x3f | 0xb0 | 0xb1 => regs(M0, 1),
                 _ => 0,
             },
             _ => 0,
@@ -158,6 +159,13 @@ impl Inst {
             (Format::Vop3, 0x182 | 0x360) => regs(self.w0 & 0xff, 1),
             _ => 0,
         }
+    }
+
+    /// Whether it is `v_readfirstlane` or `v_readlane`, whose scalar register is a
+    /// vector destination by LLVM's names.
+    #[inline]
+    pub fn reads_lane(&self) -> bool {
+        matches!((self.format, self.op), (Format::Vop1, 0x02) | (Format::Vop3, 0x182 | 0x360))
     }
 
     /// Whether an instruction that is not of the vector ALU reads EXEC.

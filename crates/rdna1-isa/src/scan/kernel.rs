@@ -2,7 +2,7 @@
 //! One kernel in detail: each place, with the earlier instruction that it runs
 //! into, and listings around both.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -76,6 +76,17 @@ pub struct Line {
 /// Instructions shown before and after each of the two.
 const AROUND: usize = 2;
 
+/// What was found of the kernels of a name.
+#[derive(Debug)]
+pub struct KernelViews {
+    /// Each in detail.
+    pub views: Vec<KernelView>,
+    /// Further ones with the name in theirs.
+    pub left_out: u32,
+    /// What could not be read.
+    pub problems: Vec<Problem>,
+}
+
 /// Finds the kernels of a name, or part of one, and looks at each in detail.
 pub fn kernels<P: AsRef<Path>>(
     paths: &[P],
@@ -83,13 +94,15 @@ pub fn kernels<P: AsRef<Path>>(
     name: &str,
     max_hits: usize,
     max_kernels: usize,
-) -> (Vec<KernelView>, Vec<Problem>) {
+) -> KernelViews {
     let mut finder = Finder {
         options,
         name,
         max_hits,
         max_kernels,
+        file: PathBuf::new(),
         path: String::new(),
+        left_out: 0,
         analyser: Analyser::default(),
         found: Vec::new(),
         problems: Vec::new(),
@@ -100,8 +113,9 @@ pub fn kernels<P: AsRef<Path>>(
     // Who gives a whole name wants that kernel only.
     if finder.found.iter().any(|view| view.name == name) {
         finder.found.retain(|view| view.name == name);
+        finder.left_out = 0;
     }
-    (finder.found, finder.problems)
+    KernelViews { views: finder.found, left_out: finder.left_out, problems: finder.problems }
 }
 
 struct Finder<'a> {
@@ -109,7 +123,9 @@ struct Finder<'a> {
     name: &'a str,
     max_hits: usize,
     max_kernels: usize,
+    file: PathBuf,
     path: String,
+    left_out: u32,
     analyser: Analyser,
     found: Vec<KernelView>,
     problems: Vec<Problem>,
@@ -121,15 +137,21 @@ impl Visit for Finder<'_> {
     }
 
     fn file(&mut self, path: &Path, member: Option<&str>) {
+        path.clone_into(&mut self.file);
         self.path = member.map_or_else(|| path.to_owned(), |member| path.join(member)).display().to_string();
     }
 
     fn target(&mut self, _: &str) {}
 
     fn object(&mut self, bytes: &[u8]) {
-        let Ok(Some(object)) = CodeObject::parse(bytes) else { return };
+        let object = match CodeObject::parse(bytes) {
+            Ok(Some(object)) => object,
+            Ok(None) => return,
+            Err(error) => return self.problems.push(Problem { path: self.file.clone(), error }),
+        };
         for function in object.functions.iter().filter(|function| function.name.contains(self.name)) {
             if self.found.len() >= self.max_kernels && function.name != self.name {
+                self.left_out += 1;
                 continue;
             }
             let code = &bytes[function.offset..function.offset + function.size];

@@ -4,7 +4,7 @@
 mod kernel;
 mod report;
 
-pub use kernel::{Hit, KernelView, Line, kernels};
+pub use kernel::{Hit, KernelView, KernelViews, Line, kernels};
 pub use report::{CodeReport, Counts, FamilyReport, FileReport, ProblemReport, Report, RuleCount, Verdict};
 
 use std::collections::BTreeSet;

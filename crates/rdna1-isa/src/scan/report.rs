@@ -100,8 +100,8 @@ pub struct Counts {
     pub rules: BTreeMap<Rule, RuleCount>,
     /// Functions per instruction that the card lacks.
     pub missing: BTreeMap<String, u32>,
-    /// Jumps through registers whose target is not known; what lies behind them
-    /// was judged as if nothing were pending.
+    /// Calls, and jumps whose target is not known; what a call leaves pending and
+    /// what lies behind such a jump was judged as if nothing were pending.
     pub unresolved_jumps: u32,
 }
 

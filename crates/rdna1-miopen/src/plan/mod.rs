@@ -85,12 +85,12 @@ pub enum PlanError {
         asked: String,
     },
     /// A list of commands that cannot be read.
-    #[error("{file}: {source}")]
+    #[error("{file}: {error}")]
     Commands {
         /// Its name.
         file: String,
         /// What is wrong.
-        source: crate::driver::CommandError,
+        error: crate::driver::CommandError,
     },
     /// A suite that cannot be read.
     #[error(transparent)]

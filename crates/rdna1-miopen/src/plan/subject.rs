@@ -81,7 +81,7 @@ impl Subject {
             }
             Self::Commands { file, text } => {
                 let commands = driver::commands(text);
-                let commands = commands.map_err(|source| PlanError::Commands { file: file.clone(), source })?;
+                let commands = commands.map_err(|error| PlanError::Commands { file: file.clone(), error })?;
                 for command in commands {
                     jobs.add(format!("line {}", command.line), command.convolution, &command.directions);
                 }

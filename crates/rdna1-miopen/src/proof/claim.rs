@@ -41,7 +41,8 @@ enum Kind {
     GemmTried,
     /// GEMM first wherever the rules say so, otherwise the naive kernel.
     GemmOrNaive,
-    /// In the find modes that try: something for everything, of these two kinds.
+    /// In the find modes that try: something for everything, of these two kinds,
+    /// GEMM among it for everything in ordinary layouts that is not dilated.
     GemmOrNaiveTried,
     /// Implicit GEMM where the chip has it, and nothing else.
     ImplicitGemm,
@@ -102,7 +103,7 @@ impl Claim {
     /// Whether it says anything about a problem.
     pub(super) fn is_about(&self, problem: &Problem<'_>) -> bool {
         // Edges are about what immediate mode offers.
-        !problem.edge || self.kind == Kind::Gemm
+        !problem.edge || matches!(self.kind, Kind::Gemm | Kind::GemmOrNaive)
     }
 
     /// Why one answer breaks the claim; `None` where it holds.
@@ -123,10 +124,11 @@ impl Claim {
                 }),
             Kind::GemmOrNaive => gemm_or_naive(answer, rule).or_else(|| {
                 let expected = if plain { Algorithm::Gemm } else { Algorithm::Direct };
-                finds(answer, expected, true)
+                if problem.edge { None } else { finds(answer, expected, true) }
             }),
             Kind::GemmOrNaiveTried => only(&[Algorithm::Gemm, Algorithm::Direct], answer)
                 .or_else(|| (candidates(answer) == 0).then(|| "nothing is found".to_owned()))
+                .or_else(|| finds(answer, Algorithm::Gemm, plain && !c.is_dilated()))
                 .or_else(|| runs(answer, &[&AROUND_GEMM[..], &[NAIVE]].concat())),
             Kind::ImplicitGemm => only(&[Algorithm::ImplicitGemm], answer),
             Kind::SeedLeaks => {

@@ -28,6 +28,8 @@ pub struct Cache {
     read: Vec<PathBuf>,
     /// Written to.
     write: PathBuf,
+    /// Whether that is the machine's, which everybody reads whatever root's umask.
+    shared: bool,
 }
 
 impl Cache {
@@ -38,8 +40,12 @@ impl Cache {
         let home = || absolute("HOME").map(|home| home.join(".cache"));
         let user = absolute("XDG_CACHE_HOME").or_else(home).map(|cache| cache.join(USER));
         let machine = root.join(MACHINE);
-        let write = if is_root { machine.clone() } else { user.clone().unwrap_or_else(|| machine.clone()) };
-        Self { read: user.into_iter().chain([machine]).collect(), write }
+        if is_root {
+            // Root does not believe what lies in a home directory: `sudo -E` keeps the user's.
+            return Self { read: vec![machine.clone()], write: machine, shared: true };
+        }
+        let write = user.clone().unwrap_or_else(|| machine.clone());
+        Self { read: user.into_iter().chain([machine]).collect(), write, shared: false }
     }
 
     /// Whether there is no record of anything.
@@ -59,6 +65,12 @@ impl Cache {
             problem: format!("cannot be written: {what}"),
         };
         fs::create_dir_all(&self.write).map_err(|error| problem(&self.write, &error))?;
+        if self.shared {
+            for dir in self.write.ancestors().take(2) {
+                let set = fs::set_permissions(dir, Permissions::from_mode(0o755));
+                set.map_err(|error| problem(dir, &error))?;
+            }
+        }
         let text = serde_json::to_string(checked).map_err(|error| problem(&self.write, &error))?;
         let path = self.write.join(format!("{key}.json"));
         let mut file = tempfile::NamedTempFile::new_in(&self.write).map_err(|error| problem(&self.write, &error))?;

@@ -16,8 +16,18 @@ const DEPTH: usize = 4;
 
 /// Where a distribution mixes ROCm's libraries with all others: how the names of
 /// those and of their directories begin.
-const ROCM: [&str; 9] =
-    ["libroc", "libhip", "libMIOpen", "libmigraphx", "libtorch_hip", "libcomposable", "libck", "rocblas", "hipblaslt"];
+const ROCM: [&str; 10] = [
+    "libroc",
+    "librccl",
+    "libhip",
+    "libMIOpen",
+    "libmigraphx",
+    "libtorch_hip",
+    "libcomposable",
+    "libck",
+    "rocblas",
+    "hipblaslt",
+];
 
 /// The files, links followed, each once.
 pub(super) fn of(place: Place<'_>, stack: &Stack) -> Vec<String> {

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use rdna1_core::gfx::GfxChoice;
 use rdna1_core::ids::GfxTarget;
+use rdna1_core::policy::GfxChoiceFact;
 use rdna1_core::root::Problem;
 use rdna1_isa::rules::Severity;
 use rdna1_isa::{Options, Report, Target, scan};
@@ -22,7 +23,7 @@ use crate::place::Place;
 
 /// The version of a record, and of the rules that it was made by: raised with
 /// either, so that what an older program found no longer counts.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What was found in a stack for one card.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +57,8 @@ pub struct DataType {
     pub hang: u32,
     /// Functions that go wrong only when events meet in time.
     pub timing: u32,
+    /// Functions that could not be decoded throughout and run into nothing.
+    pub unclear: u32,
     /// Functions that run into nothing.
     pub clean: u32,
 }
@@ -66,6 +69,8 @@ pub struct DataType {
 pub enum Risk {
     /// No function runs into anything.
     Clean,
+    /// Nothing was found, but not all could be read.
+    Unclear,
     /// Some go wrong only when events meet in time.
     Timing,
     /// At some the card can stop.
@@ -86,6 +91,7 @@ impl DataType {
             (self.wrong, Risk::Wrong),
             (self.hang, Risk::Hang),
             (self.timing, Risk::Timing),
+            (self.unclear, Risk::Unclear),
         ];
         worst.into_iter().find(|(count, _)| *count > 0).map_or(Risk::Clean, |(_, risk)| risk)
     }
@@ -97,8 +103,9 @@ impl DataType {
             (self.wrong, "that compute something else on it"),
             (self.hang, "at which it can stop"),
             (self.timing, "without RDNA1's workarounds"),
+            (self.unclear, "that could not be decoded throughout"),
         ];
-        // The last kind is in nearly all of them, so that it says nothing beside a worse one.
+        // The last kinds say little beside worse ones.
         let kinds: Vec<String> = what
             .into_iter()
             .filter(|(count, _)| *count > 0)
@@ -125,13 +132,29 @@ impl Checked {
         self.code.get(&code_under(choice, card).to_string()).map(Vec::as_slice)
     }
 
-    /// The worst of that code, over the data types with names; over all
-    /// functions where none has one.
+    /// The worst of that code, functions whose names tell no data type included:
+    /// PyTorch's own kernels are such. Where a file could not be read to the end,
+    /// nothing is called clean or missing.
     pub fn risk(&self, choice: GfxChoice, card: GfxTarget) -> Risk {
-        let Some(types) = self.under(choice, card) else { return Risk::NoCode };
-        let named = || types.iter().filter(|found| found.name != OTHER);
-        let worst = named().map(DataType::risk).max();
-        worst.or_else(|| types.iter().map(DataType::risk).max()).unwrap_or(Risk::NoCode)
+        let types = self.under(choice, card).unwrap_or_default();
+        match types.iter().map(DataType::risk).max() {
+            None | Some(Risk::Clean) if self.unreadable > 0 => Risk::Unclear,
+            worst => worst.unwrap_or(Risk::NoCode),
+        }
+    }
+
+    /// Adds what was found in another stack that the same program uses.
+    pub fn merge(&mut self, other: Self) {
+        for (target, types) in other.code {
+            let all = self.code.entry(target).or_default();
+            for found in types {
+                match all.iter_mut().find(|known| known.name == found.name) {
+                    Some(known) => known.add(&found),
+                    None => all.push(found),
+                }
+            }
+        }
+        self.unreadable = self.unreadable.saturating_add(other.unreadable);
     }
 
     fn new(on: Target, report: &Report) -> Self {
@@ -149,6 +172,7 @@ impl Checked {
                     wrong: of(Severity::Wrong),
                     hang: of(Severity::Hang),
                     timing: of(Severity::Timing),
+                    unclear: counts.unclear,
                     clean: counts.clean,
                 };
                 match types.iter_mut().find(|known| known.name == found.name) {
@@ -173,24 +197,39 @@ impl DataType {
         self.wrong += other.wrong;
         self.hang += other.hang;
         self.timing += other.timing;
+        self.unclear += other.unclear;
         self.clean += other.clean;
     }
 }
 
+/// A check that was just made.
+#[derive(Debug)]
+pub struct Check {
+    /// What is kept of it.
+    pub checked: Checked,
+    /// All of it.
+    pub report: Report,
+    /// The sum over the files before they were read.
+    key: Option<String>,
+}
+
 /// Reads all device code of a stack that a card can be made to run: seconds for
 /// gigabytes. `None` where the card is none whose hazards are known.
-pub fn check(place: Place<'_>, stack: &Stack, card: GfxTarget) -> Option<(Checked, Report)> {
+pub fn check(place: Place<'_>, stack: &Stack, card: GfxTarget) -> Option<Check> {
     let on: Target = card.to_string().parse().ok()?;
+    let key = files::key(place, stack, card);
     let paths: Vec<_> = files::of(place, stack).iter().map(|path| place.0.join(path)).collect();
     let report = scan(&paths, &Options::for_card(on));
-    Some((Checked::new(on, &report), report))
+    Some(Check { checked: Checked::new(on, &report), report, key })
 }
 
 /// Puts the gfx choices whose code is known to be the safer first, and leaves
-/// the others in their order. What was not checked changes nothing.
-pub fn safer_first<T>(choices: &mut [T], checked: Option<&Checked>, card: GfxTarget, choice: impl Fn(&T) -> GfxChoice) {
+/// the others in their order. What was not checked changes nothing, and neither
+/// is a choice under which the card runs another chip's code put before one
+/// under which it runs its own: what the check does not know of is in both.
+pub fn safer_first(choices: &mut [&GfxChoiceFact], checked: Option<&Checked>, card: GfxTarget) {
     if let Some(checked) = checked {
-        choices.sort_by_key(|item| checked.risk(choice(item), card));
+        choices.sort_by_key(|fact| (!fact.code_fits_card, checked.risk(fact.id, card)));
     }
 }
 
@@ -212,10 +251,15 @@ pub fn known(place: Place<'_>, cache: &Cache, stack: &Stack, card: GfxTarget) ->
 /// Keeps a record.
 ///
 /// # Errors
-/// If it cannot be written.
-pub fn keep(place: Place<'_>, cache: &Cache, stack: &Stack, card: GfxTarget, checked: &Checked) -> Result<(), Problem> {
-    match files::key(place, stack, card) {
-        Some(key) => cache.store(&key, checked),
+/// If it cannot be written, or if the stack's files have changed since they were read.
+pub fn keep(place: Place<'_>, cache: &Cache, stack: &Stack, card: GfxTarget, check: &Check) -> Result<(), Problem> {
+    let key = files::key(place, stack, card);
+    if key != check.key {
+        let problem = "changed while it was read; run the check once more".to_owned();
+        return Err(Problem { path: stack.path.clone(), problem });
+    }
+    match key {
+        Some(key) => cache.store(&key, &check.checked),
         None => Ok(()),
     }
 }
@@ -225,11 +269,11 @@ mod tests {
     use super::*;
 
     fn found(name: &str, [illegal, wrong, hang, timing]: [u32; 4]) -> DataType {
-        DataType { name: name.into(), functions: 10, illegal, wrong, hang, timing, clean: 0 }
+        DataType { name: name.into(), functions: 10, illegal, wrong, hang, timing, unclear: 0, clean: 0 }
     }
 
     fn checked() -> Checked {
-        let gfx1030 = vec![found("fp32", [0, 0, 0, 10]), found(OTHER, [1, 0, 0, 9])];
+        let gfx1030 = vec![found("fp32", [0, 0, 0, 10])];
         let code = [("gfx1030".to_owned(), gfx1030), ("gfx1010".to_owned(), vec![found("fp32", [0; 4])])];
         Checked { version: VERSION, on: "gfx1012".into(), code: code.into(), unreadable: 0 }
     }
@@ -237,15 +281,42 @@ mod tests {
     #[test]
     fn the_safer_choice_comes_first() {
         let card: GfxTarget = "gfx1012".parse().expect("a target");
-        let mut choices: Vec<GfxChoice> =
-            ["native", "10.3.0", "10.1.0"].iter().map(|text| text.parse().expect("a choice")).collect();
-        let before = choices.clone();
-        safer_first(&mut choices, None, card, |choice| *choice);
-        assert_eq!(choices, before, "nothing is known");
-        safer_first(&mut choices, Some(&checked()), card, |choice| *choice);
-        let names: Vec<String> = choices.iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["10.1.0", "10.3.0", "native"], "there is no code for gfx1012");
-        assert_eq!(checked().risk(choices[1], card), Risk::Timing, "named data types decide");
+        let policy = rdna1_core::policy::Policy::embedded().expect("the policy is sound");
+        let names = |facts: &[&GfxChoiceFact]| facts.iter().map(|fact| fact.id.to_string()).collect::<Vec<_>>();
+        let in_order = |checked: Option<&Checked>| {
+            let mut choices: Vec<&GfxChoiceFact> = policy.gfx.choices.iter().collect();
+            safer_first(&mut choices, checked, card);
+            names(&choices)
+        };
+        assert_eq!(in_order(None), ["native", "10.1.0", "10.3.0"], "nothing is known");
+        assert_eq!(in_order(Some(&checked())), ["10.1.0", "native", "10.3.0"], "there is no code for gfx1012");
+        // Another chip's code never goes first, however clean it looks beside the card's own.
+        let mut strange = checked();
+        let types = |risk| vec![found("fp32", risk)];
+        strange.code = [("gfx1030", [0; 4]), ("gfx1012", [1, 0, 0, 0]), ("gfx1010", [0, 0, 1, 0])]
+            .map(|(target, risk)| (target.to_owned(), types(risk)))
+            .into();
+        assert_eq!(in_order(Some(&strange)), ["10.1.0", "native", "10.3.0"]);
+        // Where not all could be read, no code is not known to be missing.
+        let mut broken = checked();
+        broken.unreadable = 1;
+        assert_eq!(in_order(Some(&broken)), ["native", "10.1.0", "10.3.0"]);
+        assert_eq!(broken.risk(policy.gfx.choices[0].id, card), Risk::Unclear);
+    }
+
+    #[test]
+    fn kernels_without_a_data_type_count_and_so_does_what_was_not_decoded() {
+        let card: GfxTarget = "gfx1010".parse().expect("a target");
+        let native = GfxChoice::Native;
+        let mut checked = checked();
+        assert_eq!(checked.risk(native, card), Risk::Clean);
+        let other =
+            Checked { code: [("gfx1010".to_owned(), vec![found(OTHER, [1, 0, 0, 0])])].into(), ..checked.clone() };
+        checked.merge(other);
+        assert_eq!(checked.risk(native, card), Risk::Illegal);
+        let unclear = DataType { unclear: 2, ..found("fp32", [0; 4]) };
+        assert_eq!(unclear.describe(), "fp32: of 10 functions 2 that could not be decoded throughout");
+        assert_eq!(unclear.risk(), Risk::Unclear);
     }
 
     #[test]

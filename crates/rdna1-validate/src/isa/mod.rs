@@ -11,9 +11,11 @@ pub(crate) mod stacks;
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
+use rdna1_core::machine::Machine;
+use rdna1_core::policy::Policy;
 use rdna1_core::root::Root;
 use rdna1_isa::container::Problem;
-use rdna1_isa::scan::KernelView;
+use rdna1_isa::scan::{KernelView, KernelViews};
 use rdna1_isa::{Options, Target, kernels, scan};
 use serde::Serialize;
 
@@ -36,9 +38,10 @@ pub struct Args {
     /// one, is kept for `status`, `plan` and `select`.
     #[arg(long, value_name = "PATH")]
     pub stack: Vec<PathBuf>,
-    /// The card's target: gfx1010, gfx1011, gfx1012 or gfx1013.
-    #[arg(long, value_name = "TARGET", default_value = "gfx1010", value_parser = card)]
-    pub on: Target,
+    /// The card's target: gfx1010, gfx1011, gfx1012 or gfx1013. Without it that of
+    /// this machine's card, or gfx1010 where there is none.
+    #[arg(long, value_name = "TARGET", value_parser = card)]
+    pub on: Option<Target>,
     /// Check code that was built for this target; may be given more than once.
     ///
     /// Without it, what a card can be made to run: its own code, that for gfx1010
@@ -78,7 +81,12 @@ pub struct Kernels {
 /// # Errors
 /// If nothing could be read.
 pub fn run(root: &Root, args: &Args) -> anyhow::Result<Outcome> {
-    let mut options = Options::for_card(args.on);
+    let mut stderr = String::new();
+    let on = match args.on {
+        Some(on) => on,
+        None => here(root, &mut stderr)?,
+    };
+    let mut options = Options::for_card(on);
     if !args.code.is_empty() {
         options.code.clone_from(&args.code);
     }
@@ -87,9 +95,27 @@ pub fn run(root: &Root, args: &Args) -> anyhow::Result<Outcome> {
         let stderr = "no ROCm found on this machine; name files with --stack\n".to_owned();
         return Ok(Outcome { stderr, status: NOTHING, ..Outcome::default() });
     }
-    match &args.kernel {
+    let outcome = match &args.kernel {
         Some(name) => in_detail(args, &options, &material.paths(), name),
         None => summary(args, &options, &material),
+    }?;
+    Ok(Outcome { stderr: stderr + &outcome.stderr, ..outcome })
+}
+
+/// The target of this machine's card: what is kept for another one, nobody asks for.
+fn here(root: &Root, stderr: &mut String) -> anyhow::Result<Target> {
+    let machine = Machine::detect(root, &Policy::embedded()?);
+    let mut targets: Vec<Target> =
+        machine.active_cards().filter_map(|card| card.gfx.to_string().parse().ok()).collect();
+    targets.dedup();
+    match targets[..] {
+        [] => Ok(Target::Gfx1010),
+        [only] => Ok(only),
+        [first, ..] => {
+            let others: Vec<String> = targets[1..].iter().map(|target| format!("--on {target}")).collect();
+            *stderr += &format!("this is for the {first} card; for the others there is {}\n", others.join(", "));
+            Ok(first)
+        }
     }
 }
 
@@ -97,7 +123,7 @@ fn summary(args: &Args, options: &Options, material: &Material) -> anyhow::Resul
     let mut stderr = String::new();
     // What is kept is what the card can be made to run, not a part that was asked for.
     let report =
-        if args.code.is_empty() { material.checked(args.on, &mut stderr) } else { scan(&material.paths(), options) };
+        if args.code.is_empty() { material.checked(options.on, &mut stderr) } else { scan(&material.paths(), options) };
     for problem in &report.problems {
         stderr += &format!("{}: {}\n", problem.path, problem.error);
     }
@@ -122,16 +148,19 @@ fn summary(args: &Args, options: &Options, material: &Material) -> anyhow::Resul
 }
 
 fn in_detail(args: &Args, options: &Options, paths: &[PathBuf], name: &str) -> anyhow::Result<Outcome> {
-    let (views, problems) = kernels(paths, options, name, args.places, MAX_KERNELS);
+    let KernelViews { views, left_out, problems } = kernels(paths, options, name, args.places, MAX_KERNELS);
     let say = |problem: &Problem| format!("{}: {}\n", problem.path.display(), problem.error);
     let mut stderr: String = problems.iter().map(say).collect();
     anyhow::ensure!(!views.is_empty() || problems.is_empty(), "no kernel could be looked at\n{}", stderr.trim_end());
     if views.is_empty() {
         stderr += &format!("no kernel has `{name}` in its name\n");
     }
+    if left_out > 0 {
+        stderr += &format!("{left_out} more kernels have `{name}` in their names; give a whole name for one of them\n");
+    }
     let status = if views.is_empty() { NOTHING } else { 0 };
     let stdout = if args.json {
-        serde_json::to_string_pretty(&Kernels { version: 1, on: args.on, kernels: views })? + "\n"
+        serde_json::to_string_pretty(&Kernels { version: 1, on: options.on, kernels: views })? + "\n"
     } else {
         page::kernels(&views)
     };

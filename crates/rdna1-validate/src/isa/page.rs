@@ -85,7 +85,8 @@ fn libraries(out: &mut String, report: &Report, target: Target) {
     if parts.len() < 2 {
         return;
     }
-    let _ = writeln!(out, "  {DIM}{:64} {:>7} {:>9} {:>7}{DIM:#}", "library", "illegal", "hazardous", "clean");
+    let _ =
+        writeln!(out, "  {DIM}{:64} {:>7} {:>9} {:>7}{DIM:#}", "library, data types", "illegal", "hazardous", "clean");
     for (file, code) in parts {
         let Counts { illegal, hazardous, clean, .. } = code.counts();
         let name = file.member.as_deref().unwrap_or(&file.path);
@@ -97,7 +98,22 @@ fn libraries(out: &mut String, report: &Report, target: Target) {
             name.to_owned()
         };
         let _ = writeln!(out, "  {short:64} {illegal:>7} {hazardous:>9} {clean:>7}");
+        for (data_type, Counts { illegal, hazardous, clean, .. }) in by_data_type(code) {
+            let _ = writeln!(out, "    {DIM}{data_type:62} {illegal:>7} {hazardous:>9} {clean:>7}{DIM:#}");
+        }
     }
+}
+
+/// The data types of a library; nothing where no name tells one.
+fn by_data_type(code: &CodeReport) -> Vec<(&'static str, Counts)> {
+    let mut types: Vec<(&str, Counts)> = Vec::new();
+    for family in &code.families {
+        match types.last_mut().filter(|(name, _)| *name == family.data_type) {
+            Some((_, counts)) => counts.merge(&family.counts),
+            None => types.push((family.data_type, family.counts.clone())),
+        }
+    }
+    if types.iter().all(|(name, _)| *name == "other") { Vec::new() } else { types }
 }
 
 fn meanings(out: &mut String, report: &Report) {
@@ -154,9 +170,9 @@ fn certainty(out: &mut String, report: &Report) {
     let unresolved: u32 = report.total.iter().map(|code| code.counts().unresolved_jumps).sum();
     if unresolved > 0 {
         let text = format!(
-            "{} through registers could not be followed; code behind them was judged as if nothing were pending, so \
-             that hits may be missing.",
-            plural(unresolved, "jump")
+            "{} could not be followed; code behind them was judged as if nothing were pending, so that hits may be \
+             missing.",
+            plural(unresolved, "jump or call")
         );
         out.push_str(&wrapped(2, &text));
     }
@@ -166,20 +182,43 @@ fn certainty(out: &mut String, report: &Report) {
 fn advice(out: &mut String, report: &Report) {
     let _ = writeln!(out, "{TITLE}What to do{TITLE:#}");
     let hit = |target| report.code(target).map(|code| code.counts()).map(|counts| (counts.illegal, counts.hazardous));
-    let is_clean = |target| hit(target) == Some((0, 0));
+    let is_clean = |target| {
+        let counts = report.code(target).map(CodeReport::counts);
+        counts.is_some_and(|counts| counts.functions > 0 && counts.clean == counts.functions)
+    };
     let on = report.on;
     let mut said = Vec::new();
     let mut say = |text: &str| said.push(wrapped(2, text));
-    if is_clean(on) {
-        say(&format!("There is code for {on} itself, without a hit: use it, with no HSA_OVERRIDE_GFX_VERSION."));
-    } else if is_clean(Target::Gfx1010) {
-        say(&format!(
-            "There is code for gfx1010 without a hit, and all RDNA1 cards have its instructions: prefer \
-             HSA_OVERRIDE_GFX_VERSION=10.1.0 on this {on} card."
-        ));
+    for (target, how) in [
+        (on, "use it, with no HSA_OVERRIDE_GFX_VERSION".to_owned()),
+        (
+            Target::Gfx1010,
+            format!(
+                "and all RDNA1 cards have its instructions: prefer HSA_OVERRIDE_GFX_VERSION=10.1.0 on this {on} card"
+            ),
+        ),
+    ] {
+        if !is_clean(target) {
+            continue;
+        }
+        let without = libraries_without(report, target);
+        if !without.is_empty() {
+            say(&format!(
+                "There is code for {target} without a hit, but not in {}: a program that computes with these cannot run \
+                 it.",
+                without.join(", ")
+            ));
+            continue;
+        }
+        say(&format!("There is code for {target} without a hit: {how}."));
+        break;
+    }
+    if !report.problems.is_empty() {
+        say("Not every file could be read to the end; in what is missing there may be hits.");
     }
     match hit(Target::GFX1030) {
-        Some((0, 0)) => say("The code for gfx1030 has no hit."),
+        Some((0, 0)) if is_clean(Target::GFX1030) => say("The code for gfx1030 has no hit."),
+        Some((0, 0)) => say("The code for gfx1030 has no hit where it could be decoded."),
         Some(_) => {
             say("Code for gfx1030 (HSA_OVERRIDE_GFX_VERSION=10.3.0) has hits: take it only where the libraries that \
                  a program needs have no code for gfx1010, and compare its results with the CPU's.");
@@ -196,6 +235,23 @@ fn advice(out: &mut String, report: &Report) {
         said.push(wrapped(2, "Nothing here says what to prefer."));
     }
     out.extend(said);
+}
+
+/// Libraries with code for the choices of this card, but not for one target.
+/// rocBLAS's kernel files have one target each and do not count.
+fn libraries_without(report: &Report, target: Target) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for file in &report.files {
+        let path = file.member.as_deref().unwrap_or(&file.path);
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let is_library = name.ends_with(".so") || name.contains(".so.");
+        if is_library && !file.code.is_empty() && !file.code.iter().any(|code| code.target == target) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// Data types of gfx1030 matrix products with illegal kernels.

@@ -82,17 +82,16 @@ impl Material {
         let card: Option<GfxTarget> = on.to_string().parse().ok();
         let mut reports = Vec::new();
         for stack in &self.stacks {
-            let Some((card, (checked, report))) = card.and_then(|card| Some((card, check::check(place, stack, card)?)))
-            else {
+            let Some((card, check)) = card.and_then(|card| Some((card, check::check(place, stack, card)?))) else {
                 continue;
             };
             // Without device code there is nothing to remember.
-            if !checked.code.is_empty()
-                && let Err(problem) = check::keep(place, &cache, stack, card, &checked)
+            if !check.checked.code.is_empty()
+                && let Err(problem) = check::keep(place, &cache, stack, card, &check)
             {
                 *stderr += &format!("not kept for status, plan and select: {} {}\n", problem.path, problem.problem);
             }
-            reports.push(report);
+            reports.push(check.report);
         }
         if !self.others.is_empty() {
             reports.push(scan(&self.others, &Options::for_card(on)));

@@ -34,7 +34,8 @@ pub struct Question {
     pub cards: Vec<GfxTarget>,
     /// The targets that PyTorch has device code for; `None` if that could not be told.
     pub code: Option<Vec<GfxTarget>>,
-    /// What the static check found in this PyTorch's device code, if `isa` was run.
+    /// What the static check found in the device code that this PyTorch runs, that
+    /// of a ROCm beside it included, if `isa` was run.
     pub checked: Option<Checked>,
     /// Why an override cannot be confined to the card, where it cannot.
     pub not_confinable: Option<String>,
@@ -58,7 +59,7 @@ impl Plan {
         let mut plan = Self::default();
         let mut facts: Vec<_> = policy.gfx.choices.iter().collect();
         if let Some(&card) = question.cards.first() {
-            check::safer_first(&mut facts, question.checked.as_ref(), card, |fact| fact.id);
+            check::safer_first(&mut facts, question.checked.as_ref(), card);
         }
         for fact in facts {
             // Without the card there is nothing to be taken for another chip.

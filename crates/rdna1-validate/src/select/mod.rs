@@ -33,7 +33,8 @@ use rdna1_core::root::Root;
 use rdna1_core::selection::{self, MeasuredStack, Measurement, Selection, Winner};
 use rdna1_launch::context::{Context, Environment, current_environment};
 use rdna1_launch::survey::describe;
-use rdna1_stack::{Place, Stack, Survey, check};
+use rdna1_stack::check::{self, Checked};
+use rdna1_stack::{Place, Stack, Survey};
 
 use crate::interpreter::{self, Interpreter};
 use crate::isa;
@@ -256,8 +257,18 @@ fn question(context: &Context, args: &Args, interpreter: &Interpreter) -> Questi
     let cards: Vec<_> = if args.any_gpu { Vec::new() } else { cards };
     let environment = current_environment();
     let cache = isa::stacks::cache(&context.root, &environment);
-    let checked = cards.first().zip(stack);
-    let checked = checked.and_then(|(card, stack)| check::known(Place(&context.root), &cache, stack, *card));
+    // A distribution's PyTorch computes with the rocBLAS of another stack.
+    let mut checked: Option<Checked> = None;
+    if let Some((&card, stack)) = cards.first().zip(stack) {
+        let rocm = Survey::of_rocm(&context.root);
+        let stacks = std::iter::once(stack).chain(stack.completed_by(&rocm));
+        for known in stacks.filter_map(|stack| check::known(Place(&context.root), &cache, stack, card)) {
+            match &mut checked {
+                Some(all) => all.merge(known),
+                None => checked = Some(known),
+            }
+        }
+    }
     Question {
         cards,
         checked,

@@ -3,10 +3,11 @@
 //! `rdna1-validate isa` has been run; nothing is checked here.
 
 use rdna1_core::gfx::GfxChoice;
+use rdna1_core::policy::GfxChoiceFact;
 use rdna1_core::resolve::Resolution;
 use rdna1_launch::survey::{self, Judged};
-use rdna1_stack::Place;
 use rdna1_stack::check::{self, Cache, Checked, DataType, OTHER, Risk};
+use rdna1_stack::{Place, Stack};
 use serde::Serialize;
 
 use super::{Finding, Level};
@@ -65,20 +66,29 @@ pub(super) fn look(
                 checked: known.is_some(),
                 data_types: types.to_vec(),
                 described: survey::describe(stack),
-                safer: known.and_then(|known| safer(context, &known, gfx, card.gfx)),
+                safer: known.and_then(|known| safer(context, stack, &known, gfx, card.gfx)),
             });
         }
     }
     all
 }
 
-/// A gfx choice whose code in the same stack is clean, where that in force is not.
-fn safer(context: &Context, known: &Checked, gfx: GfxChoice, card: rdna1_core::ids::GfxTarget) -> Option<GfxChoice> {
-    let choices = context.policy.gfx.choices.iter().map(|fact| fact.id);
-    let mut choices: Vec<GfxChoice> = choices.filter(|choice| *choice != gfx).collect();
-    check::safer_first(&mut choices, Some(known), card, |choice| *choice);
-    let best = choices.first().copied().filter(|choice| known.risk(*choice, card) == Risk::Clean)?;
-    (known.risk(gfx, card) != Risk::Clean).then_some(best)
+/// A gfx choice whose code in the same stack is clean, where that in force is
+/// not. Whatever decides what the stack can run, PyTorch's own code where there is
+/// one, must have that code as well: a rocBLAS alone helps nobody.
+fn safer(
+    context: &Context,
+    stack: &Stack,
+    known: &Checked,
+    gfx: GfxChoice,
+    card: rdna1_core::ids::GfxTarget,
+) -> Option<GfxChoice> {
+    let deciding = stack.deciding_code()?;
+    let usable = |fact: &&GfxChoiceFact| fact.id != gfx && deciding.contains(&check::code_under(fact.id, card));
+    let mut choices: Vec<&GfxChoiceFact> = context.policy.gfx.choices.iter().filter(usable).collect();
+    check::safer_first(&mut choices, Some(known), card);
+    let best = choices.into_iter().map(|fact| fact.id).find(|choice| known.risk(*choice, card) == Risk::Clean)?;
+    (known.risk(gfx, card) > Risk::Unclear).then_some(best)
 }
 
 /// What follows, for the page; advisories that rest on the check cite it.
@@ -96,10 +106,8 @@ pub(super) fn findings(context: &Context, found: &[CheckedCode], findings: &mut 
             }
             continue;
         }
-        let bad: Vec<&DataType> = code.data_types.iter().filter(|found| found.risk() > Risk::Clean).collect();
-        let Some(worst) = bad.iter().filter(|found| found.name != OTHER).map(|found| found.risk()).max() else {
-            continue;
-        };
+        let bad: Vec<&DataType> = code.data_types.iter().filter(|found| found.risk() > Risk::Unclear).collect();
+        let Some(worst) = bad.iter().map(|found| found.risk()).max() else { continue };
         let what = format!(
             "{} runs code for {} on this {}, and the check of that code has hits",
             code.described, code.code, code.card
@@ -112,6 +120,9 @@ pub(super) fn findings(context: &Context, found: &[CheckedCode], findings: &mut 
         };
         if !illegal.is_empty() {
             remedy += &format!("; keep away from {}", illegal.join(", "));
+        }
+        if bad.iter().any(|found| found.name == OTHER && found.risk() == Risk::Illegal) {
+            remedy += "; kernels that are no matrix products are among those that the card cannot execute";
         }
         let level = if worst >= Risk::Hang { Level::Warning } else { Level::Note };
         let mut finding = Finding::new(level, "device-code", what, remedy);
