@@ -50,12 +50,48 @@ pub struct References {
 struct Shelf {
     state: Mutex<State>,
     changed: Condvar,
-    next: AtomicUsize,
+    queues: Queues,
     works: Vec<Work>,
     dir: PathBuf,
     interrupted: Arc<AtomicBool>,
     /// Ends whatever is being computed, at once.
     stopped: Arc<AtomicBool>,
+}
+
+/// What is still to be computed: single computations, in the order of the cases,
+/// and models, which take longest and come last.
+#[derive(Debug, Default)]
+struct Queues {
+    single: Queue,
+    models: Queue,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    places: Vec<usize>,
+    next: AtomicUsize,
+}
+
+impl Queue {
+    fn take(&self) -> Option<usize> {
+        self.places.get(self.next.fetch_add(1, Ordering::Relaxed)).copied()
+    }
+}
+
+impl Queues {
+    fn of(works: &[Work]) -> Self {
+        let is_model = |place: &usize| matches!(works[*place], Work::ModelInference(_));
+        let (models, single) = (0..works.len()).partition(is_model);
+        let queue = |places| Queue { places, next: AtomicUsize::new(0) };
+        Self { single: queue(single), models: queue(models) }
+    }
+
+    /// The next one. Of several processes one begins with the models, so that
+    /// they are ready when the device comes to them.
+    fn take(&self, models_first: bool) -> Option<usize> {
+        let (first, second) = if models_first { (&self.models, &self.single) } else { (&self.single, &self.models) };
+        first.take().or_else(|| second.take())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -122,17 +158,18 @@ impl References {
         let shelf = Arc::new(Shelf {
             state: Mutex::default(),
             changed: Condvar::new(),
-            next: AtomicUsize::new(0),
+            queues: Queues::of(&works),
             works,
             dir: dir.to_owned(),
             interrupted: Arc::clone(interrupted),
             stopped: Arc::default(),
         });
-        let thread = || {
+        let thread = |number: usize| {
             let (shelf, spec) = (Arc::clone(&shelf), spec.clone());
-            std::thread::spawn(move || compute(&shelf, spec, effort.threads, limit))
+            let models_first = processes > 1 && number == 0;
+            std::thread::spawn(move || compute(&shelf, spec, effort.threads, limit, models_first))
         };
-        let threads = (0..processes).map(|_| thread()).collect();
+        let threads = (0..processes).map(thread).collect();
         Self { shelf, places, users, threads }
     }
 
@@ -178,13 +215,15 @@ impl References {
 }
 
 /// One process: takes the next reference until there is none left.
-fn compute(shelf: &Shelf, spec: Spec, threads: usize, limit: Duration) -> u32 {
+fn compute(shelf: &Shelf, spec: Spec, threads: usize, limit: Duration, models_first: bool) -> u32 {
     let mut worker = Supervised::new(spec, Arc::clone(&shelf.interrupted)).stopped_by(Arc::clone(&shelf.stopped));
     loop {
-        let place = shelf.next.fetch_add(1, Ordering::Relaxed);
-        let Some(work) = shelf.works.get(place) else { break };
+        let Some(place) = shelf.queues.take(models_first) else { break };
+        let work = &shelf.works[place];
+        // A model's answer is small, and whoever waits here with one would compute no more.
+        let is_small = matches!(work, Work::ModelInference(_));
         let mut state = shelf.state();
-        while place > state.wanted + AHEAD && !shelf.is_stopped() {
+        while !is_small && place > state.wanted + AHEAD && !shelf.is_stopped() {
             state = shelf.wait(state);
         }
         if shelf.is_stopped() {
@@ -231,4 +270,25 @@ fn failed(exchange: &Exchange) -> Computed {
         Err(lost) => Reference::Failed(crate::judge::explain(lost).1),
     };
     Computed::Done(reference, exchange.seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::Model;
+
+    #[test]
+    fn each_is_taken_once_and_one_process_begins_with_the_models() {
+        let model = || Work::ModelInference(Model::of_user("a:b"));
+        let works = [Work::Copy { elements: 1 }, model(), Work::Copy { elements: 2 }, model()];
+        let taken = |first: &[bool]| {
+            let queues = Queues::of(&works);
+            let mut taken: Vec<usize> = first.iter().map_while(|&first| queues.take(first)).collect();
+            taken.extend(std::iter::from_fn(|| queues.take(false)));
+            taken
+        };
+        assert_eq!(taken(&[]), [0, 2, 1, 3], "alone: as the device comes to them");
+        assert_eq!(taken(&[true, false, true, true]), [1, 0, 3, 2]);
+        assert_eq!(taken(&[true; 9]), [1, 3, 0, 2]);
+    }
 }

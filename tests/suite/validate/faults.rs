@@ -2,9 +2,11 @@
 //! What is concluded from what a worker does: which part of the stack is blamed,
 //! which GPU computes, when it is no use to go on.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rdna1_tests::program::{case, program};
+use rdna1_tests::tools;
 
 use super::misbehaving::{Interpreter, nothing_is_left, report, verdicts};
 
@@ -127,6 +129,54 @@ fn a_solver_that_nothing_shows_is_not_assumed() {
     assert_eq!(executed["diagnosis"]["summary"], "everything that was computed is right");
     assert_eq!(verdicts(&run("executes-direct", "gemm").0), ["pass", "solver", "solver"]);
     assert_eq!(verdicts(&run("executes-direct", "gemm-naive").0), ["pass"; 3]);
+}
+
+/// Runs a command line on a terminal of its own and prints all that is seen there.
+const ON_A_TERMINAL: &str = r#"
+import os, pty, select, sys, time
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+seen, end = b"", time.monotonic() + 300
+while True:
+    if not select.select([fd], [], [], max(0, end - time.monotonic()))[0]:
+        os.kill(pid, 9)
+        sys.exit(f"no end: {seen}")
+    try:
+        read = os.read(fd, 4096)
+    except OSError:  # Linux says so at the end.
+        break
+    if not read:
+        break
+    seen += read
+os.waitpid(pid, 0)
+os.write(1, seen)
+"#;
+
+/// The case that runs and how far it is, as long as it runs; failures stay, the bar goes.
+#[test]
+fn progress_is_shown_on_a_terminal_and_nowhere_else() {
+    if !tools::available(&["python3"]) {
+        return;
+    }
+    let interpreter = Interpreter::new();
+    let line = interpreter.command("late", &["--format", "text"]);
+    let mut command = Command::new("python3");
+    command.args(["-c", ON_A_TERMINAL]).arg(line.get_program()).args(line.get_args()).env_clear();
+    command.envs(line.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm");
+    let once = |name: &str| interpreter.dir.path().join(name);
+    let output = command.env("RDNA1_TEST_SECONDS", "2.5").env("RDNA1_TEST_ONCE", once("a")).output().expect("it runs");
+    let seen = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for part in ["1/3", "kernel/3x3", "LATE kernel/3x3", "2 of 3 cases passed"] {
+        assert!(seen.contains(part), "no {part:?} in {seen:?}");
+    }
+    let last = seen.split("2 of 3 cases passed").last().unwrap_or_default();
+    assert!(!last.contains("/3"), "the bar is there after the end: {seen:?}");
+    let mut command = interpreter.command("late", &["--format", "text"]);
+    let output = command.env("RDNA1_TEST_SECONDS", "2.5").env("RDNA1_TEST_ONCE", once("b")).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(text.trim(), "LATE kernel/3x3", "into a file or pipe go the failures alone");
 }
 
 /// A reference that is still being computed is not waited for.

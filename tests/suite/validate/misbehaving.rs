@@ -31,8 +31,10 @@ impl Interpreter {
 
     pub(super) fn command(&self, behaviour: &str, arguments: &[&str]) -> Command {
         let mut command = program("rdna1-validate");
-        command.args(["--level", "medium", "--format", "json", "--python"]).arg(&self.program);
-        command.arg("--any-gpu");
+        command.args(["--level", "medium", "--python"]).arg(&self.program).arg("--any-gpu");
+        if !arguments.contains(&"--format") {
+            command.args(["--format", "json"]);
+        }
         if !arguments.contains(&"--timeout") {
             command.args(["--timeout", "2"]);
         }
