@@ -4,7 +4,6 @@
 use std::path::Path;
 
 use rdna1_tests::program::{program, top};
-use rdna1_tests::tools;
 use rdna1_tests::wheel::version_py;
 
 use assert_fs::TempDir;
@@ -138,9 +137,10 @@ fn the_named_interpreter_goes_before_the_active_and_that_before_the_systems() {
     assert_eq!(chosen(false, &both[1..]), "CONDA_PREFIX");
 }
 
-/// Without an active environment: the first of `PATH` if it has a PyTorch, else the system's.
+/// Without an active environment: the first of `PATH`, if it has a PyTorch. (The step
+/// after it, the system's, needs a ROCm PyTorch in /usr, which no test machine has.)
 #[test]
-fn the_paths_python_goes_before_the_systems_where_it_has_a_pytorch() {
+fn the_paths_python_is_taken_where_it_has_a_pytorch() {
     let dir = TempDir::new().expect("a temporary directory");
     let at = |path: &str| dir.path().join(path);
     let torch = at("lib/python3.11/site-packages/torch");
@@ -158,13 +158,6 @@ fn the_paths_python_goes_before_the_systems_where_it_has_a_pytorch() {
             Err(_) => text,
         }
     };
-    // Debian's has one, for the CPU: it says so and is the one that was asked.
-    if Path::new("/usr/lib/python3/dist-packages/torch").exists() {
-        let without = chosen();
-        assert!(without.contains("the PyTorch of /usr/bin/python3"), "{without}");
-    } else {
-        tools::skip("python3-torch is not installed (cargo xtask test installs it)");
-    }
     std::fs::create_dir_all(&torch).expect("it is ours");
     std::fs::write(torch.join("version.py"), version_py("2.7.1+rocm6.3", "'6.3'")).expect("it is ours");
     assert_eq!(chosen(), "PATH");
