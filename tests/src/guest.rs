@@ -39,6 +39,9 @@ const LONGEST_LINE: usize = 4000;
 const QUICKER: &str = " systemd.mask=serial-getty@ttyS0.service systemd.mask=modprobe@drm.service \
     modprobe.blacklist=kvm_amd,kvm_intel,ata_piix,powernow_k8,pcspkr,psmouse,floppy,i2c_piix4,parport_pc";
 
+/// What the agent says when it begins to listen.
+const READY: &str = "ready";
+
 /// Takes a line of base64 from the second serial port, runs it as a shell
 /// command with an empty environment but for PATH, and answers in the same way.
 const AGENT: &str = r#"
@@ -181,7 +184,7 @@ impl Boot {
         });
         let guest = Guest { qemu, answers, console };
         let greeting = guest.answer();
-        assert!(greeting.ends_with("ready"), "{greeting}");
+        assert!(greeting.ends_with(READY), "{greeting}");
         guest
     }
 }
@@ -195,6 +198,9 @@ pub struct Guest {
 }
 
 impl Guest {
+    /// Arguments of QEMU that let a guest boot again instead of ending it.
+    pub const REBOOTS: [&str; 2] = ["-action", "reboot=reset"];
+
     /// Runs a shell command inside, with an empty environment but for `PATH`.
     /// What it says on standard error comes among its standard output.
     ///
@@ -210,6 +216,19 @@ impl Guest {
         let (text, status) = answer.rsplit_once('\n').expect("the agent ends with a status");
         let status = ExitStatus::from_raw(status.parse::<i32>().expect("a number") << 8);
         Output { status, stdout: text.as_bytes().to_vec(), stderr: Vec::new() }
+    }
+
+    /// Boots again, with what has been changed on the disk since the first time;
+    /// only for a guest that was started with [`Guest::REBOOTS`].
+    ///
+    /// # Panics
+    /// If the guest does not come up again.
+    pub fn reboot(&mut self) {
+        let line = BASE64.encode("sync; systemctl reboot --no-block") + "\n";
+        let input = self.qemu.process().stdin.as_mut().expect("it was piped");
+        input.write_all(line.as_bytes()).and_then(|()| input.flush()).expect("the guest listens");
+        // The agent may be ended before it has answered.
+        while !self.answer().ends_with(READY) {}
     }
 
     /// Plugs a display function in; returns its name.

@@ -6,6 +6,7 @@ pub mod container;
 pub mod engine;
 pub mod guest;
 pub mod program;
+pub mod table;
 pub mod tools;
 pub mod tree;
 pub mod wheel;

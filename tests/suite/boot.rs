@@ -27,6 +27,20 @@ pub const CONTEXTS: [(&str, &str); 6] = [
     ("fish", "env -i HOME=/root TERM=dumb fish -c env"),
 ];
 
+/// Lets root in as alice by a key, which is made on the machine.
+pub const SSH_KEY: &str = "install -d -m 700 /root/.ssh && install -d -m 700 -o alice -g alice /home/alice/.ssh \
+     && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 \
+     && install -o alice -g alice -m 600 /root/.ssh/id_ed25519.pub /home/alice/.ssh/authorized_keys \
+     && printf 'StrictHostKeyChecking no\\nLogLevel ERROR\\nBatchMode yes\\n' > /root/.ssh/config";
+
+/// What reaches a process by the machine's own sshd, on its loopback interface,
+/// and whether the environment does.
+pub const SSH: [(&str, &str, bool); 3] = [
+    ("ssh without a command", "echo env | ssh -T alice@127.0.0.1", true),
+    ("ssh with a command", "ssh alice@127.0.0.1 env", false),
+    ("ssh with a command, through `run`", "ssh alice@127.0.0.1 rdna1-rocm-fix run -- env", true),
+];
+
 fn seen(booted: &Booted, command: &str) -> Vec<String> {
     rocm(&must(Ok(booted.run(command))))
 }

@@ -14,11 +14,12 @@ use rdna1_core::gfx::GfxSetting;
 use rdna1_core::ids::VarName;
 use rdna1_core::machine::Machine;
 use rdna1_core::policy::Policy;
-use rdna1_core::resolve::{Inputs, Request, Resolution, resolve};
+use rdna1_core::render::{Format, Guard, render};
+use rdna1_core::resolve::{Applied, Inputs, Request, Resolution, resolve};
 use rdna1_core::root::{DeviceNode, Root};
 use rdna1_core::selection::{self, Selection};
 use rdna1_core::stack::Stacks;
-use rdna1_tests::program::{program, top};
+use rdna1_tests::program::{copy_case, program, top};
 use serde::{Deserialize, Serialize};
 use walkdir::WalkDir;
 
@@ -79,16 +80,37 @@ fn every_case_comes_out_as_expected() {
     assert!(wrong.is_empty(), "{}\n\nRDNA1_BLESS=1 accepts what came out", wrong.join("\n"));
 }
 
-/// At boot, where nobody reads reasons, the same is set.
+/// The boot entry has a shorter policy, without what nobody reads at boot, and
+/// sets the same: the real one, run on every case's machine.
 #[test]
-fn the_policy_without_texts_sets_the_same() {
-    let whole = Policy::embedded().expect("the embedded policy is readable");
-    let short = Policy::embedded_for_boot().expect("the embedded policy is readable");
-    assert_eq!(short.cards.len(), whole.cards.len());
+fn the_boot_entry_sets_what_the_whole_policy_says() {
+    let policy = Policy::embedded().expect("the embedded policy is readable");
+    let mut with_variables = 0;
     for folder in case_folders() {
-        let of = |policy: &Policy| outcome(policy, &folder).expect("the case is readable").remove("env.txt");
-        assert_eq!(of(&short), of(&whole), "{}", folder.display());
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let dir = assert_fs::TempDir::new().expect("a temporary directory");
+        copy_case(&name, dir.path());
+        let root = Root::new(dir.path());
+        // Nobody can ask PID 1 for anything.
+        let case = Case { request: CaseRequest::default(), ..read_case(&folder).expect("the case is readable") };
+        if !case.applied.is_empty() {
+            let run = dir.path().join("run/rdna1-rocm-fix");
+            fs::create_dir_all(&run).expect("it is our copy");
+            let applied = Applied { variables: case.applied.clone() };
+            fs::write(run.join("applied.json"), json(&applied)).expect("it is our copy");
+        }
+        let expected = resolution(&policy, &root, &Machine::detect(&root, &policy), &case).map(|resolution| {
+            render(Format::Systemd, Guard::None, resolution.variables(), &[]).expect("the case can be written")
+        });
+        let mut generator = program("rdna1-rocm-fix-generator");
+        let output = generator.env("RDNA1_ROOT", dir.path()).envs(&case.environment).output();
+        let output = output.expect("the program runs");
+        assert!(output.status.success(), "{name}: {output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected.unwrap_or_default(), "{name}");
+        let config = Config::read(&root, &policy).unwrap_or_default();
+        with_variables += usize::from(!config.variables.is_empty() || !config.suppress.is_empty());
     }
+    assert!(with_variables > 1, "no case's configuration names variables");
 }
 
 /// What `snapshot` saves for a bug report is enough to see the same.

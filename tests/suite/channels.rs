@@ -12,7 +12,9 @@ use assert_fs::prelude::*;
 use rdna1_tests::container::{Booted, Container};
 use rdna1_tests::engine;
 use rdna1_tests::program::top;
+use rdna1_tests::table::Table;
 
+use crate::boot::{SSH, SSH_KEY};
 use crate::installed::{deb, expected, must, rocm};
 
 /// How a row's process is started.
@@ -50,9 +52,9 @@ const CONTEXTS: [(&str, &str); 25] = [
     ("`su - USER`", "env -i su - alice -c env"),
     ("`sudo COMMAND` from a login shell", "env -i HOME=/root sh -lc 'sudo env'"),
     ("`sudo -i COMMAND`", "env -i HOME=/root sudo -i env"),
-    ("ssh without a command", "echo env | ssh -T alice@127.0.0.1"),
-    ("ssh with a command", "ssh alice@127.0.0.1 env"),
-    ("ssh with a command, through `run`", "ssh alice@127.0.0.1 rdna1-rocm-fix run -- env"),
+    (SSH[0].0, SSH[0].1),
+    (SSH[1].0, SSH[1].1),
+    (SSH[2].0, SSH[2].1),
     (
         "cron",
         "rm -f /run/crond.reboot /tmp/cron.env; systemctl restart cron; \
@@ -125,10 +127,7 @@ fn machine(older: bool) -> Option<Container> {
     let machine = deb::machine(if older { &made.older } else { &made.repo })?.with_bind(&made.repo, "/srv/newer");
     must(Ok(machine.run(&format!(
         "{} && {} && useradd --create-home --shell /bin/bash alice && useradd --create-home bob \
-         && passwd -q -d alice && install -d -m 700 /root/.ssh && install -d -m 700 -o alice -g alice /home/alice/.ssh \
-         && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519 \
-         && install -o alice -g alice -m 600 /root/.ssh/id_ed25519.pub /home/alice/.ssh/authorized_keys \
-         && printf 'StrictHostKeyChecking no\\nLogLevel ERROR\\nBatchMode yes\\n' > /root/.ssh/config \
+         && passwd -q -d alice && {SSH_KEY} \
          && mkdir -p /etc/xdg/autostart /opt/rocm/.info && echo 6.4.2 > /opt/rocm/.info/version \
          && printf '[Desktop Entry]\\nType=Application\\nName=seen\\nExec=sh -c \"env > /tmp/autostart.new; mv /tmp/autostart.new /tmp/autostart.env\"\\n' \
             > /etc/xdg/autostart/seen.desktop \
@@ -228,9 +227,6 @@ fn column(cards: &[&str], change: Change) -> Option<Vec<String>> {
     Some(cells)
 }
 
-const START: &str = "<!-- measured: cargo test -p rdna1-tests channels -->\n";
-const END: &str = "<!-- end -->\n";
-
 #[test]
 fn the_committed_table_is_what_processes_see() {
     if !engine::available() {
@@ -250,26 +246,9 @@ fn the_committed_table_is_what_processes_see() {
     let mixed = |row: usize| [columns[7][row].as_str(), columns[8][row].as_str()];
     assert!(mixed(0)[0].contains("but HSA_OVERRIDE_GFX_VERSION") && !mixed(0)[0].contains('='), "before KFD's numbers");
     assert!(mixed(0)[1].contains("`HSA_OVERRIDE_GFX_VERSION_2=10.3.0`"), "with KFD's numbers");
-    let mut table = String::from("| process |");
-    for (heading, ..) in STATES {
-        let _ = write!(table, " {heading} |");
-    }
-    table.push_str("\n|");
-    table.push_str(&" --- |".repeat(STATES.len() + 1));
+    let mut table = Table::new(std::iter::once("process").chain(STATES.iter().map(|(heading, ..)| *heading)));
     for (row, (context, _)) in CONTEXTS.iter().enumerate() {
-        let _ = write!(table, "\n| {context} |");
-        for cells in &columns {
-            let _ = write!(table, " {} |", cells[row]);
-        }
+        table.row(std::iter::once(*context).chain(columns.iter().map(|cells| cells[row].as_str())));
     }
-    table.push('\n');
-    let file = top().join("docs/channels.md");
-    let text = std::fs::read_to_string(&file).expect("it is committed");
-    let (head, rest) = text.split_once(START).expect("the document has the table's start");
-    let (old, tail) = rest.split_once(END).expect("the document has the table's end");
-    if std::env::var_os("RDNA1_BLESS").is_some() {
-        std::fs::write(&file, format!("{head}{START}{table}{END}{tail}")).expect("the checkout is writable");
-        return;
-    }
-    assert_eq!(old, table, "docs/channels.md is not what was measured; RDNA1_BLESS=1 writes it anew");
+    table.assert_committed(&top().join("docs/channels.md"), "measured: cargo test -p rdna1-tests channels");
 }

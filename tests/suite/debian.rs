@@ -3,22 +3,16 @@
 
 #![allow(clippy::print_stdout, reason = "the transcript of lintian is worth reading")]
 
-mod interrupted;
+mod freshness;
 mod refused;
 
-use crate::installed::deb::{INSTALL, SET_UP, machine, made};
-use crate::installed::{LOGIN, both, expected, must, rocm};
-
-/// Takes the newer repository in place of the older one.
-const NEWER: &str = "sed -i s,/srv/repo,/srv/newer, /etc/apt/sources.list.d/rdna1-rocm-fix.sources && apt-get update";
-
-/// Prints the version that is there.
-const VERSION: &str = "dpkg-query --show --showformat '${Version}' rdna1-rocm-fix";
+use crate::installed::deb::{INSTALL, NEWER, SET_UP, VERSION, machine, made};
+use crate::installed::{Family, LOGIN, both, expected, must, rocm};
 
 #[test]
 fn an_upgrade_keeps_what_the_administrator_changed() {
-    let Some(machine) = machine(&made().older) else { return };
-    let machine = machine.with_card("0x731f", "0xca").with_bind(&made().repo, "/srv/newer");
+    let Some(machine) = Family::Deb.older_machine() else { return };
+    let machine = machine.with_card("0x731f", "0xca");
     must(Ok(machine.run(&format!("{SET_UP} && {INSTALL}"))));
     assert_eq!(must(Ok(machine.run(VERSION))), "0.0.1");
     must(Ok(machine.run("echo 'profile: gemm-naive' >> /etc/rdna1-rocm-fix/config.yaml")));
@@ -34,8 +28,7 @@ fn an_upgrade_keeps_what_the_administrator_changed() {
 
 #[test]
 fn an_upgrade_renews_what_nobody_changed() {
-    let Some(machine) = machine(&made().older) else { return };
-    let machine = machine.with_bind(&made().repo, "/srv/newer");
+    let Some(machine) = Family::Deb.older_machine() else { return };
     must(Ok(machine.run(&format!("{SET_UP} && {INSTALL}"))));
     must(Ok(machine.run(&format!("{NEWER} && {INSTALL}"))));
     let config = must(Ok(machine.run("cat /etc/rdna1-rocm-fix/config.yaml")));

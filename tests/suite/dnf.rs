@@ -3,33 +3,18 @@
 
 #![allow(clippy::print_stdout, reason = "the transcripts of dnf and rpmlint are worth reading")]
 
-mod interrupted;
 mod refused;
 
 use std::collections::BTreeSet;
 
 use rdna1_tests::container::Container;
 
-use crate::installed::rpm::{INSTALL, Made, REMOVE, SET_UP, machine, made, rpmbuild};
-use crate::installed::{GENERATOR, LOGIN, both, expected, must, rocm};
-
-const VERSION: &str = "rpm --query --queryformat '%{VERSION}' rdna1-rocm-fix";
-
-/// Upgrades from the newer repository.
-const UPGRADE: &str =
-    "sed -i s,/srv/repo,/srv/newer, /etc/yum.repos.d/rdna1-rocm-fix.repo && dnf-strict upgrade --refresh";
+use crate::installed::rpm::{INSTALL, Made, REMOVE, SET_UP, UPGRADE, VERSION, machine, made, rpmbuild};
+use crate::installed::{Family, GENERATOR, LOGIN, OURS, both, expected, must, rocm};
 
 fn repo(made: &Made) -> std::path::PathBuf {
     made.repo.clone()
 }
-
-fn older(made: &Made) -> std::path::PathBuf {
-    made.older.clone()
-}
-
-/// Files of ours, besides what the tests and dnf's caches put there.
-const OURS: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /var/cache -o -path /srv \\) -prune \
-    -o \\( -name '*rdna1*' -not -name rdna1-rocm-fix.repo \\) -print; ls -d /run/rdna1* 2>/dev/null || true";
 
 #[test]
 fn the_package_of_the_repository_is_signed() {
@@ -40,7 +25,7 @@ fn the_package_of_the_repository_is_signed() {
 }
 
 fn older_machine() -> Option<Container> {
-    let machine = machine(older)?.with_card("0x731f", "0xca").with_bind(&made().repo, "/srv/newer");
+    let machine = Family::Rpm.older_machine()?.with_card("0x731f", "0xca");
     must(Ok(machine.run(&format!("{SET_UP} && {INSTALL}"))));
     assert_eq!(must(Ok(machine.run(VERSION))), "0.0.1");
     Some(machine)

@@ -13,8 +13,8 @@ use rdna1_tests::guest::{Boot, Guest, Image, QEMU};
 use rdna1_tests::program::top;
 use rdna1_tests::tools;
 
-use crate::boot::CONTEXTS;
-use crate::boot::times::Times;
+use crate::boot::times::{RELOAD, Times};
+use crate::boot::{CONTEXTS, SSH, SSH_KEY};
 use crate::installed::{Family, deb, expected, must, rocm};
 
 /// The service that udev starts.
@@ -71,6 +71,15 @@ fn assert_seen(guest: &mut Guest, expected: &[String]) {
     }
 }
 
+/// What alice has by the guest's own sshd, which started with the machine. The
+/// key is made when it runs: the disk has nothing of the tests.
+fn assert_seen_by_ssh(guest: &mut Guest, expected: &[String]) {
+    must(Ok(guest.run(&format!("[ -e /root/.ssh/id_ed25519 ] || {{ {SSH_KEY}; }}"))));
+    for (context, command, reached) in SSH {
+        assert_eq!(seen(guest, command), if reached { expected } else { &[] }, "{context}");
+    }
+}
+
 fn property(guest: &mut Guest, property: &str) -> String {
     must(Ok(guest.run(&format!("systemctl show --value --property={property} {SERVICE}")))).trim().to_owned()
 }
@@ -114,6 +123,7 @@ fn with_the_card_every_process_has_the_environment_from_the_first_on() {
     );
     assert!(service_ran(&mut guest), "udev has not started the service");
     assert_seen(&mut guest, &expected());
+    assert_seen_by_ssh(&mut guest, &expected());
 
     // All alike: those that were quicker than udev, and the login.
     let early = must(Ok(guest.run("cat /run/seen-early")));
@@ -142,6 +152,7 @@ fn with_the_card_every_process_has_the_environment_from_the_first_on() {
 fn a_card_that_is_plugged_in_later_is_found_and_let_go_again() {
     let Some(mut guest) = booted(Boot::default()) else { return };
     assert_seen(&mut guest, &[]);
+    assert_seen_by_ssh(&mut guest, &[]);
     assert!(!service_ran(&mut guest), "the service has run without a card");
     assert_eq!(must(Ok(guest.run("ls /run | grep rdna1-rocm || true"))).trim(), "");
 
@@ -152,6 +163,7 @@ fn a_card_that_is_plugged_in_later_is_found_and_let_go_again() {
     for (context, command) in CONTEXTS.iter().filter(|(context, _)| *context != "user manager") {
         assert_eq!(seen(&mut guest, command), expected(), "after the card has come: {context}");
     }
+    assert_seen_by_ssh(&mut guest, &expected());
 
     guest.unplug(&card);
     wait_for(&mut guest, "the card's leave", "! lspci -n | grep 1002:731f && ! test -e /run/rdna1-rocm-fix/env.sh");
@@ -178,7 +190,8 @@ fn with_a_wrong_id_nothing_happens() {
 
 #[test]
 fn two_cards_are_one_machine() {
-    let Some(mut guest) = booted(Boot::default().card("1002:731f:ca").card("1002:7340:c5")) else { return };
+    let boot = Boot::default().card("1002:731f:ca").card("1002:7340:c5").qemu(&Guest::REBOOTS);
+    let Some(mut guest) = booted(boot) else { return };
     let found = must(Ok(guest.run("rdna1-rocm-fix detect --json")));
     assert!(found.contains("\"0x731f\"") && found.contains("\"0x7340\""), "{found}");
     assert!(service_ran(&mut guest));
@@ -195,10 +208,57 @@ fn two_cards_are_one_machine() {
     wait_for(&mut guest, "the other GPU's leave", "grep HSA_OVERRIDE_GFX_VERSION= /run/rdna1-rocm-fix/env");
     settle(&mut guest);
     assert_eq!(seen(&mut guest, CONTEXTS[0].1), expected(), "alone again");
+
+    // The next boot finds a broken configuration. Its kernel log takes the reason,
+    // and that is in the journal although there was none yet.
+    must(Ok(guest.run("echo 'profile: [' > /etc/rdna1-rocm-fix/config.yaml")));
+    guest.reboot();
+    settle(&mut guest);
+    assert_seen(&mut guest, &[]);
+    let journal = must(Ok(guest.run("journalctl --boot --dmesg --no-pager")));
+    let reason = "nothing is set, because /etc/rdna1-rocm-fix/config.yaml:";
+    assert!(journal.lines().any(|line| line.contains("rdna1-rocm-fix") && line.contains(reason)), "{journal}");
+    // And udev's service says so where administrators look first.
+    let failed = must(Ok(guest.run("systemctl --failed --no-legend --plain")));
+    assert!(failed.trim().starts_with(SERVICE) && failed.trim().lines().count() == 1, "{failed}");
 }
 
-/// Boots of a guest of each kind.
-const BOOTS: usize = 3;
+/// Boots of a guest of each kind, and cards plugged in.
+const BOOTS: usize = 5;
+
+/// A time that a command in the guest prints as a number.
+fn number(guest: &mut Guest, script: &str) -> u64 {
+    let text = must(Ok(guest.run(script)));
+    text.trim().parse().unwrap_or_else(|_| panic!("{script}: no number: {text}"))
+}
+
+/// How long a card is there before every new process has the environment: from
+/// the kernel's word to udev's rules, to the start of the service, to its end.
+#[derive(Default)]
+struct Window([Times; 3]);
+
+impl Window {
+    fn add(&mut self, guest: &mut Guest) {
+        let kernel = "journalctl --boot --dmesg --output=json --no-pager --grep='1002:731f.*class' | tail -n1 \
+                      | grep -o '\"_SOURCE_MONOTONIC_TIMESTAMP\":\"[0-9]*' | grep -o '[0-9]*$'";
+        let udev = "udevadm info --query=property --property=USEC_INITIALIZED --value \
+                    $(dirname $(grep -lx 0x731f /sys/bus/pci/devices/*/device))";
+        let service =
+            |which: &str| format!("systemctl show --value --property=ExecMain{which}TimestampMonotonic {SERVICE}");
+        let start = number(guest, kernel);
+        for (times, end) in self.0.iter_mut().zip([udev, &service("Start"), &service("Exit")]) {
+            times.add(Duration::from_micros(number(guest, end).abs_diff(start)));
+        }
+    }
+
+    #[allow(clippy::print_stdout, reason = "this is what it is for")]
+    fn print(&self, what: &str) {
+        println!("{what}, from the kernel's word on:");
+        for (times, end) in self.0.iter().zip(["udev has taken it up", "the service starts", "the service ends"]) {
+            println!("  {}", times.line(end));
+        }
+    }
+}
 
 /// No test, as in `boot::times`: `cargo xtask bench --boots` runs it.
 #[test]
@@ -209,18 +269,17 @@ fn boots_of_a_guest() {
     let bare = deb::machine(&deb::made().repo).expect("there is a root");
     let without = Image::of(&bare, &top().join("target/guests"), "bare");
     let mut times: [Times; 2] = Default::default();
-    let microseconds = |guest: &mut Guest, script: &str| -> u64 {
-        must(Ok(guest.run(script))).trim().parse().expect("a number of microseconds")
-    };
-    let mut own = Times::default();
+    let (mut at_boot, mut plugged) = (Window::default(), Window::default());
+    let mut reloaded = Times::default();
     for _ in 0..BOOTS {
         for (image, times) in [&without, with].into_iter().zip(&mut times) {
             let mut guest = Boot::default().card("1002:731f:ca").start(image);
             settle(&mut guest);
-            times.add(Duration::from_micros(microseconds(
-                &mut guest,
-                "systemctl show --value --property=FinishTimestampMonotonic",
-            )));
+            let finish = "systemctl show --value --property=FinishTimestampMonotonic";
+            times.add(Duration::from_micros(number(&mut guest, finish)));
+            if std::ptr::eq(image, with) {
+                at_boot.add(&mut guest);
+            }
         }
     }
     let mut guest = Boot::default().start(with);
@@ -229,11 +288,8 @@ fn boots_of_a_guest() {
         let card = guest.plug("1002:731f:c1");
         wait_for(&mut guest, "the card's arrival", "test -e /run/rdna1-rocm-fix/env.sh");
         settle(&mut guest);
-        let seen = "journalctl --boot --dmesg --output=json --no-pager --grep='1002:731f.*class' \
-                    | tail -n1 | grep -o '\"_SOURCE_MONOTONIC_TIMESTAMP\":\"[0-9]*' | grep -o '[0-9]*$'";
-        let done = format!("systemctl show --value --property=ExecMainExitTimestampMonotonic {SERVICE}");
-        let (seen, done) = (microseconds(&mut guest, seen), microseconds(&mut guest, &done));
-        own.add(Duration::from_micros(done.abs_diff(seen)));
+        plugged.add(&mut guest);
+        reloaded.add(Duration::from_nanos(number(&mut guest, RELOAD)));
         guest.unplug(&card);
         wait_for(&mut guest, "the card's leave", "! test -e /run/rdna1-rocm-fix/env.sh");
         settle(&mut guest);
@@ -242,5 +298,7 @@ fn boots_of_a_guest() {
     println!("  {}", times[0].line("without the package, with the card"));
     println!("  {}", times[1].line("with both"));
     println!("  {}", times[1].against(&times[0]));
-    println!("  {}", own.line("card plugged in: from the kernel's word to the end of refresh"));
+    at_boot.print("a card that is there at boot");
+    plugged.print("a card that is plugged in");
+    println!("  {}", reloaded.line("for comparison, a bare reload"));
 }

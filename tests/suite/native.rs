@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The packaging sources in the hands of the distributions' own tools, debhelper
 //! and rpmbuild, against the packages that are built in process. Twice for each
-//! family: of built programs, which is quick, and from the source tarball.
+//! family: of built programs, which is quick, and from the source tarball, which
+//! compiles everything and is a step of its own: `cargo xtask test --only native`.
 
 #![allow(clippy::print_stdout, reason = "what was skipped and what differs is worth reading")]
 
@@ -21,24 +22,19 @@ use crate::installed::{fresh_dir, must};
 
 /// Builds from the source tarball, without network.
 ///
-/// Both families unpack it at the same place, one after the other, and share
-/// cargo's target directory: what the first compiled the second finds there,
-/// as both call cargo in the same way. So everything is compiled once.
+/// All unpack it at the same place, one after the other, and share cargo's target
+/// directory: what the first compiled the others find there, as all call cargo in
+/// the same way. So everything is compiled once.
 struct FromSource {
     dir: PathBuf,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl FromSource {
-    /// The caller's turn; nothing where these builds were not asked for: they
-    /// compile everything for release, for the tasks and for the tests.
+    /// The caller's turn; nothing where it cannot run.
     fn new() -> Option<Self> {
         static TURN: Mutex<()> = Mutex::new(());
         static DIR: OnceLock<PathBuf> = OnceLock::new();
-        if std::env::var_os("RDNA1_TEST_NATIVE").is_none() {
-            println!("skipped: RDNA1_TEST_NATIVE is not set (cargo xtask test --native)");
-            return None;
-        }
         if !tools::available(&["git", "tar", "unshare"]) || !tools::is_root() {
             return None;
         }
@@ -64,6 +60,8 @@ impl FromSource {
         command.args(["--net", program]);
         as_on_a_build_machine(&mut command, &toolchain());
         command.env("CARGO_TARGET_DIR", self.target());
+        // Tasks and tests leave no trace in the packages.
+        command.env("CARGO_PROFILE_DEV_DEBUG", "none");
         command
     }
 

@@ -67,7 +67,15 @@ impl Context {
     pub fn read_for_boot(root: Root) -> Result<Self, PolicyError> {
         // ROCm's version decides only how far an override reaches beside other
         // GPUs; to look for it means to list all libraries.
-        Self::read_with(root, Policy::embedded_for_boot, |machine| machine.bystanders().next().is_some())
+        let asks_for_stacks = |machine: &Machine| machine.bystanders().next().is_some();
+        let context = Self::read_with(root, Policy::embedded_for_boot, asks_for_stacks)?;
+        let Config { variables, suppress, .. } = &context.config;
+        // Few machines have such a configuration, and most of the time goes into
+        // reading the policy. A broken one is to be judged by all that counts.
+        if variables.is_empty() && suppress.is_empty() && context.broken.is_empty() {
+            return Ok(context);
+        }
+        Self::read_with(context.root, Policy::embedded_for_boot_with_variables, asks_for_stacks)
     }
 
     fn read_with(

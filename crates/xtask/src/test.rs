@@ -17,16 +17,13 @@ pub struct TestArgs {
     /// Only these steps: tools, format, lint, licences, generated, root, packages, tests, native.
     #[arg(long, value_name = "STEP")]
     pub only: Vec<String>,
-    /// Also build the packages from the source tarball with the distributions' own tools.
-    #[arg(long)]
-    pub native: bool,
+    /// Not these steps.
+    #[arg(long, value_name = "STEP")]
+    pub skip: Vec<String>,
 }
 
 /// A step: its name and what it does in the checkout.
 type Step = (&'static str, fn(&Path) -> anyhow::Result<()>);
-
-/// Runs only where it is asked for.
-const NATIVE: &str = "native";
 
 const STEPS: [Step; 9] = [
     ("tools", tools),
@@ -37,21 +34,20 @@ const STEPS: [Step; 9] = [
     ("root", |top| if is_root() { debian::root(top).and_then(|_| debian::torch_root(top)).map(drop) } else { Ok(()) }),
     ("packages", |top| dist::build(top, &top.join("target/dist")).map(drop)),
     ("tests", tests),
-    (NATIVE, native),
+    ("native", native),
 ];
 
 /// Runs the steps; the first failure ends the run.
 #[allow(clippy::print_stdout, reason = "the answer of the command")]
 pub fn run(top: &Path, args: &TestArgs) -> anyhow::Result<()> {
     let names: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
-    if let Some(unknown) = args.only.iter().find(|name| !names.contains(&name.as_str())) {
+    if let Some(unknown) = args.only.iter().chain(&args.skip).find(|name| !names.contains(&name.as_str())) {
         bail!("there is no step `{unknown}`; there are {}", names.join(", "));
     }
     let mut report = Vec::new();
     for (name, step) in STEPS {
-        let named = args.only.iter().any(|only| only == name);
-        let by_itself = args.only.is_empty() && (name != NATIVE || args.native);
-        if !named && !by_itself {
+        let is_in = |names: &[String]| names.iter().any(|given| given == name);
+        if is_in(&args.skip) || !(args.only.is_empty() || is_in(&args.only)) {
             continue;
         }
         println!("==> {name}");
@@ -88,6 +84,9 @@ fn tools(top: &Path) -> anyhow::Result<()> {
 /// All Rust tests.
 fn tests(top: &Path) -> anyhow::Result<()> {
     let mut command = cargo_for_tests(top)?;
+    if is_root() {
+        command.env("RDNA1_TEST_TORCH_ROOT", debian::torch_root(top)?);
+    }
     run_tool(command.args(["test", "--workspace", "--all-features", "--locked", "--no-fail-fast"]))
 }
 
@@ -107,26 +106,21 @@ fn cargo_for_tests(top: &Path) -> anyhow::Result<Command> {
     if is_root() {
         command.args(["--mount", "--propagation", "private"]).arg(&cargo);
         command.env("RDNA1_TEST_ROOT", debian::root(top)?).env("RDNA1_REQUIRE_ALL", "1");
-        command.env("RDNA1_TEST_TORCH_ROOT", debian::torch_root(top)?);
     }
     command.current_dir(top).env("RDNA1_DIST", top.join("target/dist"));
     Ok(command)
 }
 
 /// The packages as the distributions build them: from the source tarball, with
-/// their own tools, without network. Minutes of compiling.
+/// their own tools, without network. By itself, as it compiles everything: what
+/// runs beside it in step `tests` would be late.
 fn native(top: &Path) -> anyhow::Result<()> {
     // What they are compared with must be of these sources.
     dist::build(top, &top.join("target/dist"))?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["test", "--locked", "--package", "rdna1-tests", "--test", "suite", "from_the_source_tarball"]);
-    command.args(["--", "--nocapture", "--test-threads=1"]);
-    command.current_dir(top).env("RDNA1_DIST", top.join("target/dist")).env("RDNA1_TEST_NATIVE", "1");
-    if is_root() {
-        command.env("RDNA1_TEST_ROOT", debian::root(top)?).env("RDNA1_REQUIRE_ALL", "1");
-    }
-    run_tool(&mut command)
+    let mut command = cargo_for_tests(top)?;
+    // With the features of step `tests`, or cargo would compile half of it again.
+    command.args(["test", "--workspace", "--all-features", "--locked", "--test", "suite", "from_the_source_tarball"]);
+    run_tool(command.args(["--", "--ignored", "--nocapture", "--test-threads=1"]))
 }
 
 fn is_root() -> bool {

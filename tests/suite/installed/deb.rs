@@ -16,6 +16,13 @@ pub const SET_UP: &str = "cp /srv/repo/inside.sources /etc/apt/sources.list.d/rd
 /// Installs the package by its name.
 pub const INSTALL: &str = "apt-get install --yes rdna1-rocm-fix";
 
+/// Takes the newer repository in place of the older one.
+pub const NEWER: &str =
+    "sed -i s,/srv/repo,/srv/newer, /etc/apt/sources.list.d/rdna1-rocm-fix.sources && apt-get update";
+
+/// Prints the version that is there.
+pub const VERSION: &str = "dpkg-query --show --showformat '${Version}' rdna1-rocm-fix";
+
 /// Packages and repositories, made once for all tests.
 pub struct Made {
     /// The package under test.
@@ -24,6 +31,8 @@ pub struct Made {
     pub repo: PathBuf,
     /// A repository with an older version of it.
     pub older: PathBuf,
+    /// The home of the key that signed both.
+    pub key: PathBuf,
     /// Where they lie.
     pub dir: PathBuf,
 }
@@ -36,7 +45,7 @@ pub fn made() -> &'static Made {
         let key = new_key(&dir.join("key"));
         let repo = repository(&dir.join("repo"), &deb, &key);
         let older = repository(&dir.join("older"), &older_package(&dir, &deb), &key);
-        Made { deb, repo, older, dir }
+        Made { deb, repo, older, key, dir }
     })
 }
 

@@ -71,3 +71,35 @@ fn a_broken_configuration_fails_no_installation_and_sets_nothing() {
         assert_eq!(must(Ok(machine.run(&format!("cat {file}")))), "profil: gemm\n");
     }
 }
+
+/// systemd and udev are there, as it seems, and nothing that they are asked
+/// works; nor can anything be written below /run.
+#[test]
+fn what_fails_around_it_fails_no_installation_and_no_removal() {
+    let failing = "mkdir -p /run/systemd/system /run/udev && touch /run/rdna1-rocm-fix \
+        && python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind(\"/run/udev/control\")' \
+        && for name in systemctl udevadm; do \
+             printf '#!/bin/sh\\necho called: ${0##*/} $* >>/run/calls\\nexit 1\\n' >/usr/bin/$name; chmod 755 /usr/bin/$name; \
+           done";
+    for family in Family::ALL {
+        let Some(machine) = family.machine() else { return };
+        let machine = machine.with_card("0x731f", "0xca");
+        // What `refresh` says of /run is an error, and may be shown.
+        let [install, remove] =
+            [family.install(), family.remove()].map(|it| it.replace("dnf-strict", "dnf --assumeyes"));
+        let script = format!(
+            "{} && {failing} && {install} 2>&1 && {LOGIN} && echo removing && {remove} 2>&1 && cat /run/calls",
+            family.set_up()
+        );
+        let text = must(Ok(machine.run(&script)));
+        assert_eq!(rocm(&text), [""; 0], "{text}");
+        for bad in ["scriptlet failed", "returned error", "warning: "] {
+            assert!(!text.contains(bad), "{bad}:\n{text}");
+        }
+        for call in ["systemctl --system daemon-reload", "udevadm trigger", "systemctl stop rdna1-rocm-fix.service"] {
+            assert!(text.contains(&format!("called: {call}")), "{family:?} does not call {call}:\n{text}");
+        }
+        let left = must(Ok(machine.run("ls /usr/bin/rdna1-rocm-fix /run/rdna1-rocm-fix 2>&1 || true")));
+        assert_eq!(left.matches("No such file").count(), 2, "{left}");
+    }
+}

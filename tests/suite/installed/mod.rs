@@ -4,6 +4,7 @@
 
 pub mod deb;
 mod effect;
+mod interrupted;
 pub mod rpm;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,13 @@ const REPO: &str = "/srv/repo";
 
 /// The environment of a login shell that got none.
 pub const LOGIN: &str = "env -i HOME=/root sh -lc env";
+
+/// Lists files of ours, besides the records of the package managers and what the
+/// tests put there.
+pub const OURS: &str = "find / -xdev \\( -path /proc -o -path /sys -o -path /var/cache -o -path /srv \
+    -o -path /var/lib/dpkg -o -path /var/lib/apt \\) -prune \
+    -o \\( -name '*rdna1*' -not -name rdna1-rocm-fix.sources -not -name rdna1-rocm-fix.repo \\) -print; \
+    ls -d /run/rdna1* 2>/dev/null || true";
 
 /// What the generator prints for systemd.
 pub const GENERATOR: &str = "env -i /usr/lib/systemd/system-environment-generators/90-rdna1-rocm-fix";
@@ -39,6 +47,31 @@ impl Family {
         match self {
             Self::Deb => deb::machine(&deb::made().repo),
             Self::Rpm => rpm::machine(|made| made.repo.clone()),
+        }
+    }
+
+    /// A machine that can install an older version, and then [`Self::upgrade`].
+    pub fn older_machine(self) -> Option<Container> {
+        let (machine, newer) = match self {
+            Self::Deb => (deb::machine(&deb::made().older)?, &deb::made().repo),
+            Self::Rpm => (rpm::machine(|made| made.older.clone())?, &rpm::made().repo),
+        };
+        Some(machine.with_bind(newer, "/srv/newer"))
+    }
+
+    /// Upgrades from the newer repository.
+    fn upgrade(self) -> String {
+        match self {
+            Self::Deb => format!("{} && {}", deb::NEWER, deb::INSTALL),
+            Self::Rpm => rpm::UPGRADE.to_owned(),
+        }
+    }
+
+    /// Prints the version that is there.
+    fn version(self) -> &'static str {
+        match self {
+            Self::Deb => deb::VERSION,
+            Self::Rpm => rpm::VERSION,
         }
     }
 
@@ -85,7 +118,7 @@ impl Family {
 }
 
 /// The package that `cargo xtask dist` made; it is made now if there is none.
-fn package(extension: &str) -> PathBuf {
+pub fn package(extension: &str) -> PathBuf {
     let dist = std::env::var_os("RDNA1_DIST").map_or_else(|| top().join("target/dist"), PathBuf::from);
     let find = || {
         let entries = std::fs::read_dir(&dist).ok()?;

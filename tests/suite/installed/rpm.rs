@@ -25,6 +25,13 @@ pub const INSTALL: &str = "dnf-strict install rdna1-rocm-fix";
 /// Removes it.
 pub const REMOVE: &str = "dnf-strict remove rdna1-rocm-fix";
 
+/// Upgrades from the newer repository.
+pub const UPGRADE: &str =
+    "sed -i s,/srv/repo,/srv/newer, /etc/yum.repos.d/rdna1-rocm-fix.repo && dnf-strict upgrade --refresh";
+
+/// Prints the version that is there.
+pub const VERSION: &str = "rpm --query --queryformat '%{VERSION}' rdna1-rocm-fix";
+
 /// dnf succeeds when a scriptlet failed, and only says so. Not so here.
 const STRICT: &str = "#!/bin/bash\n\
     dnf --assumeyes \"$@\" >/var/tmp/dnf.log 2>&1; code=$?\n\

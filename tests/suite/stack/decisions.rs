@@ -3,12 +3,11 @@
 //! `run` chooses for it. `docs/stacks.md` has it;
 //! `RDNA1_BLESS=1 cargo test -p rdna1-tests decisions` writes it anew.
 
-use std::fmt::Write as _;
-
 use rdna1_core::ids::GfxTarget;
 use rdna1_stack::python::Isolation;
 use rdna1_stack::{Environment, Fit, Stack};
 use rdna1_tests::program::{copy_case, program, top};
+use rdna1_tests::table::Table;
 use rdna1_tests::tree::{Tree, policy};
 use rdna1_tests::wheel::{ROCM, THEROCK, bundle, library, packed, venv, version_py};
 
@@ -106,9 +105,6 @@ fn chosen(tree: &Tree, interpreter: &str) -> String {
     choice.map(str::to_owned).unwrap_or_else(|| panic!("no choice: {text}"))
 }
 
-const START: &str = "<!-- rendered: cargo test -p rdna1-tests decisions -->\n";
-const END: &str = "<!-- end -->\n";
-
 #[test]
 fn the_committed_decision_table_is_what_run_decides() {
     let mut columns: Vec<Vec<String>> = Vec::new();
@@ -149,26 +145,9 @@ fn the_committed_decision_table_is_what_run_decides() {
         };
         assert_eq!(choice, expected, "{cell}");
     }
-    let mut table = String::from("| PyTorch | version | device code |");
-    for (card, _) in CARDS {
-        let _ = write!(table, " {card} |");
-    }
-    table.push_str("\n|");
-    table.push_str(&" --- |".repeat(3 + CARDS.len()));
+    let mut table = Table::new(["PyTorch", "version", "device code"].into_iter().chain(CARDS.map(|(card, _)| card)));
     for (row, (what, version, code)) in heads.iter().enumerate() {
-        let _ = write!(table, "\n| {what} | {version} | {code} |");
-        for cells in &columns {
-            let _ = write!(table, " {} |", cells[row]);
-        }
+        table.row([*what, version, code].into_iter().chain(columns.iter().map(|cells| cells[row].as_str())));
     }
-    table.push('\n');
-    let file = top().join("docs/stacks.md");
-    let text = std::fs::read_to_string(&file).expect("it is committed");
-    let (head, rest) = text.split_once(START).expect("the document has the table's start");
-    let (old, tail) = rest.split_once(END).expect("the document has the table's end");
-    if std::env::var_os("RDNA1_BLESS").is_some() {
-        std::fs::write(&file, format!("{head}{START}{table}{END}{tail}")).expect("the checkout is writable");
-        return;
-    }
-    assert_eq!(old, table, "docs/stacks.md is not what comes out; RDNA1_BLESS=1 writes it anew");
+    table.assert_committed(&top().join("docs/stacks.md"), "rendered: cargo test -p rdna1-tests decisions");
 }

@@ -10,6 +10,9 @@ const EMBEDDED: &str = include_str!(concat!(env!("OUT_DIR"), "/policy.json"));
 /// The same without what only people read; made by build.rs too.
 const EMBEDDED_FOR_BOOT: &str = include_str!(concat!(env!("OUT_DIR"), "/boot-policy.json"));
 
+/// That with the descriptions of variables.
+const EMBEDDED_WITH_VARIABLES: &str = include_str!(concat!(env!("OUT_DIR"), "/boot-policy-variables.json"));
+
 /// The same policy as its authors wrote it; what the packages ship.
 const EMBEDDED_YAML: &str = include_str!("../../../../policy/rdna1.yaml");
 
@@ -31,12 +34,23 @@ impl Policy {
     }
 
     /// The compiled-in policy as far as it decides what is set: without
-    /// reasons, sources, card names and advisories, which nobody reads at boot.
+    /// reasons, sources, card names and advisories, which nobody reads at boot,
+    /// and without the descriptions of variables: a configuration that names
+    /// variables takes [`Policy::embedded_for_boot_with_variables`].
     ///
     /// # Errors
     /// As [`Policy::embedded`].
     pub fn embedded_for_boot() -> Result<Self, PolicyError> {
         from_json(EMBEDDED_FOR_BOOT)
+    }
+
+    /// As [`Policy::embedded_for_boot`], with what an administrator's variables
+    /// are checked against: most of its text.
+    ///
+    /// # Errors
+    /// As [`Policy::embedded`].
+    pub fn embedded_for_boot_with_variables() -> Result<Self, PolicyError> {
+        from_json(EMBEDDED_WITH_VARIABLES)
     }
 
     /// The text of the compiled-in policy, with its comments.
