@@ -217,8 +217,7 @@ impl References {
 /// One process: takes the next reference until there is none left.
 fn compute(shelf: &Shelf, spec: Spec, threads: usize, limit: Duration, models_first: bool) -> u32 {
     let mut worker = Supervised::new(spec, Arc::clone(&shelf.interrupted)).stopped_by(Arc::clone(&shelf.stopped));
-    loop {
-        let Some(place) = shelf.queues.take(models_first) else { break };
+    while let Some(place) = shelf.queues.take(models_first) {
         let work = &shelf.works[place];
         // A model's answer is small, and whoever waits here with one would compute no more.
         let is_small = matches!(work, Work::ModelInference(_));
