@@ -36,6 +36,10 @@ pub enum Verdict {
     Garbage,
     /// The worker cannot be killed: the kernel holds it (state D).
     Stuck,
+    /// MIOpen has no solver for it under this profile, as its rules say (`rdna1-validate plan`).
+    Refused,
+    /// There was nothing to compare with: the CPU's reference failed, or started from other numbers.
+    NoReference,
     /// Neither this PyTorch nor this device claims to do it.
     Skipped,
     /// The run ended before it.
@@ -45,7 +49,14 @@ pub enum Verdict {
 impl Verdict {
     /// Whether the case failed.
     pub fn is_failure(self) -> bool {
-        !matches!(self, Self::Pass | Self::Skipped | Self::NotRun)
+        !matches!(self, Self::Pass | Self::Refused | Self::NoReference | Self::Skipped | Self::NotRun)
+    }
+
+    /// Whether it failed in a way that tells against the part of the stack that
+    /// it exercises. Right numbers by the wrong solver, late, or for want of
+    /// memory none do not.
+    pub fn is_broken(self) -> bool {
+        self.is_failure() && !matches!(self, Self::Solver | Self::Late | Self::OutOfMemory)
     }
 
     /// Whether the worker was lost, so that its device may be in trouble.
@@ -69,6 +80,8 @@ impl Verdict {
             Self::NoAnswer => "NO ANSWER",
             Self::Garbage => "GARBAGE",
             Self::Stuck => "STUCK",
+            Self::Refused => "REFUSED",
+            Self::NoReference => "NO REFERENCE",
             Self::Skipped => "SKIPPED",
             Self::NotRun => "NOT RUN",
         }
@@ -78,6 +91,10 @@ impl Verdict {
     pub fn remedy(self) -> Option<&'static str> {
         Some(match self {
             Self::Pass | Self::Skipped | Self::NotRun => return None,
+            Self::Refused => "use another profile for programs that need this, gemm-naive first (--profile)",
+            Self::NoReference => {
+                "this is about the CPU's side (memory, disk space, the model itself), not about the card; mend it and run again"
+            }
             Self::Wrong | Self::NotFinite | Self::Unstable => {
                 "do not trust results of this kind on this device; try another gfx choice or profile bypass (--gfx, --profile)"
             }

@@ -9,8 +9,7 @@ use super::choose::{Outcome, Verdict};
 
 /// What a report says of the candidate that was measured.
 pub fn outcome(report: &Report) -> Outcome {
-    let tried: Vec<&CaseResult> =
-        report.cases.iter().filter(|c| !matches!(c.verdict, CaseVerdict::Skipped | CaseVerdict::NotRun)).collect();
+    let tried: Vec<&CaseResult> = report.cases.iter().filter(|case| tells(case.verdict)).collect();
     let worst = tried.iter().map(|case| (weight(case.verdict), case)).max_by_key(|(weight, _)| *weight);
     let times: BTreeMap<String, f64> = tried
         .iter()
@@ -50,6 +49,12 @@ pub fn outcome(report: &Report) -> Outcome {
     }
 }
 
+/// Whether a case's verdict says anything of the candidate. Where the CPU's
+/// reference failed, it does not.
+fn tells(verdict: CaseVerdict) -> bool {
+    !matches!(verdict, CaseVerdict::Skipped | CaseVerdict::NotRun | CaseVerdict::NoReference)
+}
+
 /// How much a case's verdict tells against a candidate.
 fn weight(verdict: CaseVerdict) -> u8 {
     match of_case(verdict) {
@@ -63,10 +68,14 @@ fn weight(verdict: CaseVerdict) -> u8 {
 
 fn of_case(verdict: CaseVerdict) -> Verdict {
     match verdict {
-        CaseVerdict::Pass | CaseVerdict::Skipped | CaseVerdict::NotRun => Verdict::Passed,
+        CaseVerdict::Pass | CaseVerdict::Skipped | CaseVerdict::NotRun | CaseVerdict::NoReference => Verdict::Passed,
         // Late is slow and not hung; memory may be another program's; a solver that
         // the profile rules out is none that computed wrongly.
-        CaseVerdict::Error | CaseVerdict::OutOfMemory | CaseVerdict::Late | CaseVerdict::Solver => Verdict::RefusesSome,
+        CaseVerdict::Error
+        | CaseVerdict::Refused
+        | CaseVerdict::OutOfMemory
+        | CaseVerdict::Late
+        | CaseVerdict::Solver => Verdict::RefusesSome,
         CaseVerdict::Wrong | CaseVerdict::NotFinite | CaseVerdict::Unstable => Verdict::Wrong,
         CaseVerdict::Crash | CaseVerdict::NoAnswer | CaseVerdict::Garbage => Verdict::Crashed,
         CaseVerdict::Timeout | CaseVerdict::Stuck => Verdict::Hung,
