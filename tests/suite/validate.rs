@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `rdna1-validate` as a user calls it.
 
+mod faults;
 mod misbehaving;
 mod reports;
 mod torch;

@@ -137,13 +137,56 @@ BEHAVIOURS = {
     "unsupported": lambda token, work: fail(token, "RuntimeError: not implemented for 'Half'", unsupported=True),
     "gemm-solver": lambda token, work: solver(token, work, "GemmFwdRest"),
     "other-solver": lambda token, work: solver(token, work, "ConvBinWinogradRxSf2x3g1"),
+    "executes-gemm": lambda token, work: executes(token, work, 0),
+    "executes-direct": lambda token, work: executes(token, work, 1),
+    "refuses-dilation": lambda token, work: refuses_dilation(token, work),
+    "flooding-child": lambda token, work: flooding_child(),
+    "lost-device": lambda token, work: (open(LOST, "w").close(), os.kill(os.getpid(), signal.SIGSEGV)),
+    "other-start": lambda token, work: fail(token, "Mismatch: two processes drew different numbers", different_start=True),
 }
+
+# While this file is there, no new worker can open the device.
+LOST = os.environ.get("RDNA1_TEST_LOST", "/nowhere/lost")
+
+
+def executes(token, work, algorithm):
+    """What MIOpen logs where it has found before: nothing but the execution."""
+    functions = {"forward": "Forward", "grad-input": "BackwardData", "grad-weight": "BackwardWeights"}
+    for phase, function in functions.items():
+        mark(token, phase)
+        line = "MIOpen(HIP): Info [Convolution{}] algo = {}, workspace = 7\n"
+        os.write(2, line.format(function, algorithm).encode())
+    right(token, work)
+
+
+def refuses_dilation(token, work):
+    """As PyTorch 2.7 does with MIOpen under gemm, and cudnn.benchmark."""
+    if work["dilation"] == 1:
+        return executes(token, work, 0)
+    send(token, phase="forward")
+    mark(token, "forward")
+    os.write(2, b"MIOpen Error: convolutionocl.cpp:1: No suitable algorithm was found\n")
+    fail(token, "RuntimeError: miopenStatusUnknownError")
+
+
+def flooding_child():
+    """Dies, and leaves a process behind that prints for ever where the worker did."""
+    child = subprocess.Popen([sys.executable, "-c", "while True: print('y' * 9999, flush=True)"], stdin=subprocess.DEVNULL)
+    time.sleep(0.2)
+    os._exit(3 if child.poll() is None else 4)
 
 
 def fail(token, message, **more):
     usual = {"out_of_memory": False, "unsupported": False, "missing_module": None, "usable": True}
     mark(token, "end")
     send(token, error=dict(usual, message=message, where="", **more))
+
+
+def devices():
+    """The card, or with two-gpus another one before it."""
+    card = {"name": "AMD Radeon RX 5600 XT", "arch": "gfx1010", "pci": None, "memory_bytes": 6 << 30}
+    other = {"name": "AMD Radeon RX 7900 XTX", "arch": "gfx1100", "pci": None, "memory_bytes": 6 << 30}
+    return {"two-gpus": [other, card], "other-gpu": [other]}.get(BEHAVIOUR, [card])
 
 
 def misbehaves(work):
@@ -170,23 +213,35 @@ def main():
         elif what == "start":
             wanted = tuple(request["variables"])
             send(token, answer={
-                "python": "3.0", "torch": "0.0", "torch_path": "/nowhere", "torchvision": None, "bypass": False,
-                "hip": None if BEHAVIOUR == "cuda-build" else "6.1",
+                "python": "3.0", "torch": os.environ.get("RDNA1_TEST_TORCH", "0.0"), "torch_path": "/nowhere",
+                "torchvision": None, "bypass": False,
+                "hip": None if BEHAVIOUR in ("cuda-build", "cpu-build") else "6.1",
                 "cuda": "12.4" if BEHAVIOUR == "cuda-build" else None,
                 "environment": {k: v for k, v in os.environ.items() if k.startswith(wanted)},
                 "torch_seconds": 0.001,
             })
+        elif what in ("list", "open") and os.path.exists(LOST):
+            fail(token, "RuntimeError: HIP error: invalid device function", usable=False)
+        elif what == "list" and BEHAVIOUR != "no-device":
+            send(token, answer={"devices": devices(), "torch_seconds": 0.001})
         elif what == "open" and BEHAVIOUR == "open-hangs":
             time.sleep(3600)
-        elif what == "open" and BEHAVIOUR == "no-device":
+        elif what == "list":
             fail(token, "Unsupported: torch.cuda.is_available() is False", unsupported=True)
         elif what == "open":
+            if BEHAVIOUR == "two-gpus":
+                open(os.environ["RDNA1_TEST_OPENED"], "w").write(request["device"])
             send(token, answer={
-                "kind": request["device"], "name": "none", "arch": "gfx1010", "memory_bytes": 1, "multiprocessors": 1,
+                "kind": request["device"].split(":")[0], "name": "none", "arch": "gfx1010", "memory_bytes": 6 << 30, "multiprocessors": 1,
                 "visible": 1, "cudnn": 3, "arch_list": ["gfx1010"], "torch_seconds": 0.001,
             })
         elif what == "reference" and BEHAVIOUR == "no-product" and request["work"]["kind"] == "matmul":
             fail(token, "RuntimeError: no memory for this product")
+        elif what == "reference" and BEHAVIOUR == "slow-reference":
+            open(os.environ["RDNA1_TEST_OPENED"], "w").close()
+            time.sleep(3600)
+        elif what == "reference" and BEHAVIOUR == "no-reference" and request["work"]["kind"] == "conv":
+            fail(token, "RuntimeError: [enforce fail at inline_container.cc] . No space left on device")
         elif what == "reference":
             send(token, answer={"torch_seconds": 0.001})
         elif misbehaves(request["work"]):

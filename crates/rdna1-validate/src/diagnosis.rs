@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which part of the stack is broken: the controls, from the bottom up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::report::{CaseResult, Diagnosis, Layer, Verdict};
+use crate::report::{CaseResult, Diagnosis, Layer, Shown, Verdict};
 
 /// How the cases of a layer came out.
 #[derive(Debug, Clone, Copy, Default)]
 struct Tally {
     passed: usize,
-    failed: usize,
+    broken: usize,
 }
 
 /// What PyTorch computes with.
@@ -31,65 +31,179 @@ impl Libraries {
     }
 }
 
-/// Concludes from the verdicts. A layer that fails explains the failures of
-/// those that rest on it; one that passes clears itself. `libraries` are the
-/// ones that PyTorch computes with on the device.
-pub fn diagnose(cases: &[CaseResult], device: &str, libraries: Libraries) -> Diagnosis {
+/// What is concluded from.
+#[derive(Debug, Clone, Copy)]
+pub struct Findings<'a> {
+    /// The cases.
+    pub cases: &'a [CaseResult],
+    /// `cuda` or `cpu`.
+    pub device: &'a str,
+    /// What PyTorch computes with on the device.
+    pub libraries: Libraries,
+    /// The profile in force.
+    pub profile: Option<&'a str>,
+    /// What the profile's obedience was seen by, if it rules solvers out.
+    pub shown: Option<Shown>,
+}
+
+/// Concludes from the verdicts. A layer that is broken explains the failures of
+/// those that rest on it; one that passes clears itself. What is no fault of a
+/// layer (late, out of memory, another solver, refused by the profile's rules,
+/// no reference) is told apart.
+pub fn diagnose(findings: &Findings<'_>) -> Diagnosis {
+    let Findings { cases, device, libraries, .. } = *findings;
     let Libraries { driver, products, convolution } = libraries;
     let mut layers: BTreeMap<Layer, Tally> = BTreeMap::new();
     for case in cases {
         let tally = layers.entry(case.layer).or_default();
         tally.passed += usize::from(case.verdict == Verdict::Pass);
-        tally.failed += usize::from(case.verdict.blames_device());
+        tally.broken += usize::from(case.verdict.is_broken());
     }
     let tally = |layer: Layer| layers.get(&layer).copied().unwrap_or_default();
-    let broken = layers.iter().find(|(_, tally)| tally.failed > 0).map(|(layer, _)| *layer);
+    let broken = layers.iter().find(|(_, tally)| tally.broken > 0).map(|(layer, _)| *layer);
     let mut reasons: Vec<String> = layers
         .iter()
-        .map(|(layer, tally)| format!("{}: {} passed, {} failed", layer.name(), tally.passed, tally.failed))
+        .map(|(layer, tally)| format!("{}: {} passed, {} failed", layer.name(), tally.passed, tally.broken))
         .collect();
-    let ran = layers.values().any(|tally| tally.passed + tally.failed > 0);
+    let formats = broken.map(|layer| formats(cases, layer)).unwrap_or_default();
+    let some = if formats.is_empty() { String::new() } else { format!(" in {}", words(&formats)) };
     let summary = match broken {
-        None if !ran => "nothing was computed".to_owned(),
-        None if device == "cpu" => "everything is right on the CPU; this says nothing about the card".to_owned(),
-        None => "everything that was computed is right".to_owned(),
+        None => return Diagnosis { broken, summary: unbroken(findings), reasons },
+        Some(Layer::Hip) if !some.is_empty() => {
+            format!("the driver, {driver} or PyTorch's device code is broken{some}; other arithmetic works")
+        }
         Some(Layer::Hip) => {
             format!("the driver, {driver} or PyTorch's device code is broken: not even arithmetic works")
+        }
+        Some(Layer::Rocblas) if !some.is_empty() => {
+            format!("{products} is broken{some}: arithmetic works, and so do its other matrix products")
         }
         Some(Layer::Rocblas) => format!("{products} is broken: plain arithmetic works, matrix products do not"),
         Some(Layer::Native) => {
             format!(
-                "convolution is broken without {convolution} as well: PyTorch's own kernels, or {products} in some shapes"
+                "convolution is broken{some} without {convolution} as well: PyTorch's own kernels, or {products} in some shapes"
             )
         }
-        Some(Layer::MiopenBatchNorm) if tally(Layer::Convolution).failed == 0 => {
+        Some(Layer::MiopenBatchNorm) if tally(Layer::Convolution).broken == 0 => {
             "batch normalisation in training is broken; convolution is right".to_owned()
         }
         Some(Layer::MiopenBatchNorm | Layer::Convolution) if tally(Layer::Native).passed > 0 && device != "cpu" => {
-            format!("{convolution} is broken: plain convolutions are right without it")
+            format!("{convolution} is broken{some}: plain convolutions are right without it")
         }
         Some(Layer::MiopenBatchNorm | Layer::Convolution) => "convolution is broken".to_owned(),
         Some(Layer::Model) => "single computations are right, whole models are not".to_owned(),
     };
-    if broken.is_some_and(|layer| layer >= Layer::MiopenBatchNorm) && device != "cpu" {
-        reasons.extend(kinds(cases));
-        if tally(Layer::Native).failed == 0 && tally(Layer::Native).passed > 0 {
+    let lowest = broken.unwrap_or(Layer::Hip);
+    if device != "cpu" {
+        reasons.extend(kinds(cases, lowest));
+        // What the lower layer does right explains nothing further up.
+        let unexplained = |case: &&CaseResult| {
+            case.layer == Layer::Convolution && case.verdict.is_broken() && !formats.contains(format_of(case))
+        };
+        let also = cases.iter().filter(unexplained).count();
+        if lowest < Layer::MiopenBatchNorm && !formats.is_empty() && also > 0 {
+            reasons.push(format!("that does not explain {also} failures of convolution in other formats"));
+        }
+        if lowest >= Layer::MiopenBatchNorm && tally(Layer::Native).broken == 0 && tally(Layer::Native).passed > 0 {
             let helps = "rdna1-validate --profile bypass shows whether it helps";
             reasons.push(format!("profile bypass avoids {convolution}: {helps}"));
         }
     }
+    reasons.extend(besides(findings));
     Diagnosis { broken, summary, reasons }
 }
 
-/// For which kinds of convolution it does not work, and in which direction.
-fn kinds(cases: &[CaseResult]) -> Vec<String> {
-    let mut families: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+/// The summary where no layer is broken.
+fn unbroken(findings: &Findings<'_>) -> String {
+    let passed = count(findings.cases, Verdict::Pass);
+    let besides = besides(findings);
+    let failed = findings.cases.iter().any(|case| case.verdict.is_failure());
+    let first = if passed == 0 && besides.is_empty() {
+        return "nothing was computed".to_owned();
+    } else if failed {
+        "no wrong number was found, but not everything is well"
+    } else if passed == 0 {
+        "nothing was found out"
+    } else if findings.device == "cpu" {
+        "everything is right on the CPU; this says nothing about the card"
+    } else {
+        "everything that was computed is right"
+    };
+    let mut summary = first.to_owned();
+    for (n, text) in besides.iter().enumerate() {
+        summary += if n == 0 { ": " } else { "; " };
+        summary += text;
+    }
+    summary
+}
+
+fn count(cases: &[CaseResult], verdict: Verdict) -> usize {
+    cases.iter().filter(|case| case.verdict == verdict).count()
+}
+
+/// What speaks against no layer, and should be known all the same.
+fn besides(findings: &Findings<'_>) -> Vec<String> {
+    let under = findings.profile.map_or_else(String::new, |profile| format!(" under profile {profile}"));
+    let mut lines = Vec::new();
+    for (verdict, says) in [
+        (Verdict::Solver, format!("ran by a solver that is ruled out{under}")),
+        (Verdict::Late, "came right, but after the time limit: slow, not hung".to_owned()),
+        (Verdict::OutOfMemory, "did not get the memory that they need".to_owned()),
+        (Verdict::Refused, format!("refused{under}, as its rules say")),
+        (Verdict::NoReference, "could not be checked: the CPU had no reference".to_owned()),
+    ] {
+        let number = count(findings.cases, verdict);
+        if number > 0 {
+            lines.push(format!("{number} {says}"));
+        }
+    }
+    match findings.shown {
+        Some(Shown { steps: 0, of: 1.. }) => {
+            lines.push(format!("MIOpen named no solver, so that nothing shows whether it obeys{under}"));
+        }
+        Some(Shown { steps, of }) if steps < of => {
+            lines.push(format!("by which solver is shown for {steps} of {of} steps"));
+        }
+        _ => {}
+    }
+    lines
+}
+
+/// The number format that a case computes in, by its description.
+fn format_of(case: &CaseResult) -> &'static str {
+    let has = |format: &str| case.about.split([' ', ',']).any(|word| word == format);
+    // In autocast both are named, and the shorter one computes.
+    ["bf16", "f16", "f32"].into_iter().find(|format| has(format)).unwrap_or("")
+}
+
+/// The formats that a layer fails in, where it is right in another one.
+fn formats(cases: &[CaseResult], layer: Layer) -> BTreeSet<&'static str> {
+    let of = |wanted: fn(Verdict) -> bool| {
+        let cases = cases.iter().filter(|case| case.layer == layer && wanted(case.verdict));
+        cases.map(format_of).collect::<BTreeSet<_>>()
+    };
+    let (right, broken) = (of(|verdict| verdict == Verdict::Pass), of(Verdict::is_broken));
+    let told = broken.iter().all(|format| !format.is_empty() && !right.contains(format));
+    if told && right.iter().any(|format| !format.is_empty()) { broken } else { BTreeSet::new() }
+}
+
+fn words(formats: &BTreeSet<&str>) -> String {
+    formats.iter().copied().collect::<Vec<_>>().join(" and ")
+}
+
+/// For which kinds of computation it does not work, from the lowest broken
+/// layer on, and in which direction convolution fails.
+fn kinds(cases: &[CaseResult], from: Layer) -> Vec<String> {
+    let mut families: BTreeMap<(Layer, &str), (usize, usize)> = BTreeMap::new();
     let mut directions: BTreeMap<String, usize> = BTreeMap::new();
-    for case in cases.iter().filter(|case| case.layer == Layer::Convolution) {
-        let entry = families.entry(&case.family).or_default();
+    for case in cases.iter().filter(|case| case.layer >= from) {
+        let entry = families.entry((case.layer, &case.family)).or_default();
         entry.1 += 1;
-        if case.verdict.blames_device() {
-            entry.0 += 1;
+        if !case.verdict.is_broken() {
+            continue;
+        }
+        entry.0 += 1;
+        if case.layer == Layer::Convolution {
             let lost = case.phase.iter().filter(|_| case.verdict.lost_the_worker()).cloned();
             let wrong = case.checks.iter().filter(|check| !check.passed).map(|check| check.quantity.clone());
             for direction in lost.chain(wrong) {
@@ -99,7 +213,7 @@ fn kinds(cases: &[CaseResult]) -> Vec<String> {
     }
     let failed = families.iter().filter(|(_, (failed, _))| *failed > 0);
     let mut lines: Vec<String> =
-        failed.map(|(family, (failed, all))| format!("{family}: {failed} of {all} fail")).collect();
+        failed.map(|((_, family), (failed, all))| format!("{family}: {failed} of {all} fail")).collect();
     lines.extend(directions.iter().map(|(direction, count)| format!("{direction} fails in {count} cases")));
     lines
 }
@@ -107,6 +221,10 @@ fn kinds(cases: &[CaseResult]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn diagnose(cases: &[CaseResult], device: &str, libraries: Libraries) -> Diagnosis {
+        super::diagnose(&Findings { cases, device, libraries, profile: Some("gemm"), shown: None })
+    }
 
     fn case(layer: Layer, verdict: Verdict) -> CaseResult {
         CaseResult {
@@ -155,13 +273,6 @@ mod tests {
             diagnose(&[case(Convolution, Verdict::Skipped)], "cuda", Libraries::of(true)).summary,
             "nothing was computed"
         );
-        // What the CPU could not compute says nothing of the device.
-        let unknown = diagnose(
-            &[case(Rocblas, Verdict::NoReference), case(Convolution, Verdict::Pass)],
-            "cuda",
-            Libraries::of(true),
-        );
-        assert_eq!(unknown.broken, None);
         assert!(
             diagnose(&[case(Convolution, Verdict::Pass)], "cpu", Libraries::of(true))
                 .summary
@@ -183,5 +294,89 @@ mod tests {
         let reasons = diagnose(&cases, "cuda", Libraries::of(true)).reasons;
         assert!(reasons.iter().any(|reason| reason == "grad-weight fails in 1 cases"), "{reasons:?}");
         assert!(reasons.iter().any(|reason| reason == "f: 1 of 1 fail"), "{reasons:?}");
+    }
+
+    #[test]
+    fn what_is_no_fault_of_a_layer_is_told_apart() {
+        use Layer::{Convolution, Hip, Native, Rocblas};
+        for (verdict, says, passes) in [
+            (
+                Verdict::Solver,
+                "no wrong number was found, but not everything is well: 1 ran by a solver that is ruled out under profile gemm",
+                false,
+            ),
+            (Verdict::Late, "1 came right, but after the time limit", false),
+            (Verdict::OutOfMemory, "1 did not get the memory", false),
+            (
+                Verdict::Refused,
+                "everything that was computed is right: 1 refused under profile gemm, as its rules say",
+                true,
+            ),
+            (Verdict::NoReference, "everything that was computed is right: 1 could not be checked", true),
+        ] {
+            let mut cases = [Hip, Rocblas, Native, Convolution].map(|layer| case(layer, Verdict::Pass)).to_vec();
+            cases.push(case(Convolution, verdict));
+            let diagnosis = diagnose(&cases, "cuda", Libraries::of(true));
+            assert_eq!(diagnosis.broken, None, "{verdict}");
+            assert!(diagnosis.summary.contains(says), "{verdict}: {}", diagnosis.summary);
+            assert!(!diagnosis.summary.contains("broken"), "{verdict}: {}", diagnosis.summary);
+            assert_eq!(diagnosis.summary.starts_with("everything"), passes, "{verdict}");
+            // Beside a real fault it is a reason, and the fault has the summary.
+            cases.push(case(Convolution, Verdict::Timeout));
+            let diagnosis = diagnose(&cases, "cuda", Libraries::of(true));
+            assert!(diagnosis.summary.starts_with("MIOpen is broken"), "{}", diagnosis.summary);
+            assert!(diagnosis.reasons.iter().any(|reason| reason.starts_with("1 ")), "{:?}", diagnosis.reasons);
+        }
+        let nothing = diagnose(&[case(Convolution, Verdict::NoReference)], "cuda", Libraries::of(true));
+        assert_eq!(nothing.summary, "nothing was found out: 1 could not be checked: the CPU had no reference");
+    }
+
+    #[test]
+    fn solvers_that_nothing_shows_are_not_passed_over() {
+        let cases = [case(Layer::Convolution, Verdict::Pass)];
+        let says = |steps: usize, of: usize| {
+            let shown = Some(Shown { steps, of });
+            let libraries = Libraries::of(true);
+            super::diagnose(&Findings { cases: &cases, device: "cuda", libraries, profile: Some("gemm"), shown })
+                .summary
+        };
+        assert!(says(0, 3).contains("nothing shows whether it obeys under profile gemm"), "{}", says(0, 3));
+        assert!(says(2, 3).contains("shown for 2 of 3 steps"), "{}", says(2, 3));
+        assert_eq!(says(3, 3), "everything that was computed is right");
+    }
+
+    #[test]
+    fn a_library_that_fails_in_one_format_is_not_broken_as_a_whole() {
+        let of = |layer, verdict, about: &str, family: &str| CaseResult {
+            about: about.into(),
+            family: family.into(),
+            ..case(layer, verdict)
+        };
+        let product = |format: &str, verdict| {
+            of(Layer::Rocblas, verdict, &format!("matrix product 512x512 by 512x512, {format}"), "matmul")
+        };
+        let conv =
+            |format: &str, verdict| of(Layer::Convolution, verdict, &format!("Conv2d 1x3, {format}, bias"), "size");
+        let mut cases = vec![
+            case(Layer::Hip, Verdict::Pass),
+            product("f32", Verdict::Pass),
+            product("f16", Verdict::Pass),
+            product("bf16", Verdict::Wrong),
+            conv("bf16", Verdict::Wrong),
+        ];
+        let diagnosis = diagnose(&cases, "cuda", Libraries::of(true));
+        assert_eq!(diagnosis.broken, Some(Layer::Rocblas));
+        assert!(diagnosis.summary.starts_with("rocBLAS is broken in bf16: "), "{}", diagnosis.summary);
+        for says in ["matmul: 1 of 3 fail", "size: 1 of 1 fail"] {
+            assert!(diagnosis.reasons.iter().any(|reason| reason == says), "{says}: {:?}", diagnosis.reasons);
+        }
+        assert!(!diagnosis.reasons.iter().any(|reason| reason.contains("does not explain")), "{:?}", diagnosis.reasons);
+        cases.push(conv("f32", Verdict::Timeout));
+        let reasons = diagnose(&cases, "cuda", Libraries::of(true)).reasons;
+        assert!(reasons.iter().any(|reason| reason.contains("does not explain 1 failures")), "{reasons:?}");
+        // In every format: the whole library.
+        let all = [case(Layer::Hip, Verdict::Pass), product("f32", Verdict::Wrong), product("bf16", Verdict::Wrong)];
+        let summary = diagnose(&all, "cuda", Libraries::of(true)).summary;
+        assert!(summary.contains("matrix products do not"), "{summary}");
     }
 }

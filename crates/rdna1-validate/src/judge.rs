@@ -61,8 +61,8 @@ pub fn judge(case: &Case, exchange: &Exchange, allowed: Allowed) -> CaseResult {
     };
     result.verdict = verdict;
     result.detail = detail;
+    result.remedy = verdict.remedy().map(str::to_owned);
     if verdict.is_failure() {
-        result.remedy = verdict.remedy().map(str::to_owned);
         // An answer is about the whole case; its quantities say where it is wrong.
         if !matches!(exchange.outcome, Ok(Reply::Answer(_))) {
             result.phase.clone_from(&exchange.phase);
@@ -77,6 +77,7 @@ fn refused(failure: &Failure) -> (Verdict, Option<String>) {
     let verdict = match failure {
         Failure { out_of_memory: true, .. } => Verdict::OutOfMemory,
         Failure { unsupported: true, .. } => Verdict::Skipped,
+        Failure { different_start: true, .. } => Verdict::NoReference,
         _ => Verdict::Error,
     };
     (verdict, Some(failure.message.clone()))
@@ -133,7 +134,10 @@ fn answered(
         return (Verdict::Wrong, Some(format!("{} has the shape {shape}", check.quantity)));
     }
     if let Some(check) = failed(&|check| check.nan > 0 || check.inf > 0 || check.error.is_none()) {
-        let text = format!("{} holds {} NaN and {} infinite values", check.quantity, check.nan, check.inf);
+        let text = match (check.nan, check.inf) {
+            (0, 0) => format!("{} is no number", check.quantity),
+            (nan, inf) => format!("{} holds {nan} NaN and {inf} infinite values", check.quantity),
+        };
         return (Verdict::NotFinite, Some(text));
     }
     if let Some(check) = failed(&|check| !check.passed) {
@@ -151,7 +155,7 @@ fn answered(
         return (Verdict::Wrong, Some(text));
     }
     if let Some(other) = result.solvers.iter().find(|solver| !solver.allowed) {
-        let text = format!("MIOpen used {} for {}; the profile allows {}", other.name, other.phase, allowed.words());
+        let text = format!("MIOpen used {} in {}; the profile allows {}", other.name, other.phase, allowed.words());
         return (Verdict::Solver, Some(text));
     }
     if late {

@@ -31,7 +31,7 @@ fn test_case(case: &CaseResult) -> TestCase {
     let detail = case.detail.clone().unwrap_or_default();
     let mut status = match case.verdict {
         Verdict::Pass => TestCaseStatus::success(),
-        Verdict::Skipped | Verdict::NotRun => TestCaseStatus::skipped(),
+        Verdict::Refused | Verdict::Skipped | Verdict::NotRun => TestCaseStatus::skipped(),
         // A wrong answer is a failure, no answer an error.
         Verdict::Wrong | Verdict::NotFinite | Verdict::Unstable | Verdict::Solver | Verdict::Late => {
             TestCaseStatus::non_success(NonSuccessKind::Failure)

@@ -13,6 +13,7 @@
 
 pub mod cases;
 pub mod compare;
+pub mod devices;
 pub mod diagnosis;
 pub mod environment;
 pub mod interpreter;
@@ -25,6 +26,7 @@ pub mod private;
 pub mod progress;
 pub mod prometheus;
 pub mod references;
+pub mod refusal;
 pub mod report;
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -34,11 +36,14 @@ pub mod solvers;
 pub mod suite;
 pub mod worker;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use rdna1_core::root::Root;
 
 /// Exit status where something kept the program from working.
@@ -51,7 +56,7 @@ pub const FAILED: u8 = 3;
 /// passed, 1 if something failed, crashed or hung, 2 for wrong usage, 3 if it
 /// could not run, 4 if nothing was selected.
 #[derive(Debug, Parser)]
-#[command(name = "rdna1-validate", version, args_conflicts_with_subcommands = true)]
+#[command(name = "rdna1-validate", version)]
 pub struct Cli {
     /// Work on the machine whose files lie below DIR.
     #[arg(long, global = true, env = "RDNA1_ROOT", value_name = "DIR", default_value = "/", hide_env_values = true)]
@@ -62,6 +67,29 @@ pub struct Cli {
     /// What else to do.
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+impl Cli {
+    /// Reads a command line. The suite's options belong to no subcommand; clap's
+    /// own rule for that would refuse `--root DIR plan` as well.
+    ///
+    /// # Errors
+    /// If it is wrong, or asks for help or the version.
+    pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(line)?;
+        if let Some(subcommand) = matches.subcommand_name() {
+            let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+            let options = command.get_arguments().filter(|option| !option.is_global_set());
+            let given: Vec<String> =
+                options.filter(|option| given(option.get_id().as_str())).map(ToString::to_string).collect();
+            if let Some(option) = given.first() {
+                let text = format!("the argument '{option}' cannot be used with the subcommand '{subcommand}'\n");
+                return Err(command.error(ErrorKind::ArgumentConflict, text));
+            }
+        }
+        Self::from_arg_matches(&matches)
+    }
 }
 
 /// What to do.
@@ -115,8 +143,25 @@ pub fn main(cli: &Cli) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
+    use super::{Cli, Command};
+
     #[test]
     fn the_command_line_is_consistent() {
-        <super::Cli as clap::CommandFactory>::command().debug_assert();
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn the_root_goes_with_every_subcommand_and_the_suites_options_with_none() {
+        let read = |line: &str| Cli::read(line.split(' ').map(Into::into));
+        for line in ["v --root /x plan", "v plan --root /x", "v --root /x select --list", "v --root=/x isa"] {
+            let cli = read(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert!(cli.root == std::path::Path::new("/x") && cli.command.is_some(), "{line}: {cli:?}");
+        }
+        assert!(matches!(read("v plan --profile gemm"), Ok(Cli { command: Some(Command::Plan(_)), .. })));
+        assert_eq!(read("v --root /x --level medium").expect("it is right").root, std::path::Path::new("/x"));
+        for line in ["v --level medium plan", "v --any-gpu select", "v --root /x --profile gemm plan"] {
+            let error = read(line).expect_err(line);
+            assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict, "{line}");
+        }
     }
 }

@@ -3,8 +3,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    rdna1_validate::main(&rdna1_validate::Cli::parse())
+    match rdna1_validate::Cli::read(std::env::args_os()) {
+        Ok(cli) => rdna1_validate::main(&cli),
+        Err(error) => error.exit(),
+    }
 }

@@ -63,6 +63,9 @@ fn head(report: &Report, out: &mut String) {
 struct Row<'a> {
     cases: usize,
     passed: usize,
+    failed: usize,
+    refused: usize,
+    no_reference: usize,
     skipped: usize,
     worst: Option<(f64, &'a CaseResult)>,
     seconds: f64,
@@ -80,6 +83,9 @@ fn families(report: &Report, out: &mut String) {
         let row = rows.entry(&case.family).or_default();
         row.cases += 1;
         row.passed += usize::from(case.verdict == Verdict::Pass);
+        row.failed += usize::from(case.verdict.is_failure());
+        row.refused += usize::from(case.verdict == Verdict::Refused);
+        row.no_reference += usize::from(case.verdict == Verdict::NoReference);
         row.skipped += usize::from(case.verdict == Verdict::Skipped);
         row.not_run += usize::from(case.verdict == Verdict::NotRun);
         row.varies += usize::from(!case.is_repeatable());
@@ -100,11 +106,15 @@ fn families(report: &Report, out: &mut String) {
     for family in order {
         let row = &rows[family];
         let worst = row.worst.map(|(ratio, case)| worst(ratio, case)).unwrap_or_default();
-        let style = if row.passed + row.skipped + row.not_run == row.cases { GOOD } else { BAD };
+        let style = if row.failed == 0 { GOOD } else { BAD };
         let mut remarks = Vec::new();
-        for (count, what) in
-            [(row.skipped, "skipped"), (row.not_run, "not run"), (row.varies, "not repeatable bit by bit")]
-        {
+        for (count, what) in [
+            (row.refused, "refused by the profile"),
+            (row.no_reference, "without a reference"),
+            (row.skipped, "skipped"),
+            (row.not_run, "not run"),
+            (row.varies, "not repeatable bit by bit"),
+        ] {
             if count > 0 {
                 remarks.push(format!("{count} {what}"));
             }
@@ -134,7 +144,10 @@ fn worst(ratio: f64, case: &CaseResult) -> String {
 }
 
 fn failures(report: &Report, out: &mut String) {
-    let failed: Vec<&CaseResult> = report.cases.iter().filter(|case| case.verdict.is_failure()).collect();
+    let explained = |case: &&CaseResult| {
+        case.verdict.is_failure() || matches!(case.verdict, Verdict::Refused | Verdict::NoReference)
+    };
+    let failed: Vec<&CaseResult> = report.cases.iter().filter(explained).collect();
     let (mut remedies, mut details): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
     for case in failed.iter().take(EXPLAINED) {
         put!(out, "{BAD}{}{BAD:#} {}: {}", case.verdict, case.name, case.about);
@@ -175,13 +188,16 @@ fn failures(report: &Report, out: &mut String) {
 }
 
 fn foot(report: &Report, out: &mut String) {
-    let seen = report.cases.iter().filter(|case| !case.solvers.is_empty()).count();
-    if seen > 0 {
+    if let Some(shown) = report.shown {
         let names: std::collections::BTreeSet<&str> =
             report.cases.iter().flat_map(|case| &case.solvers).map(|solver| solver.name.as_str()).collect();
-        put!(out, "MIOpen named its solvers for {seen} cases: {}", names.into_iter().collect::<Vec<_>>().join(", "));
-    } else if report.software.hip.is_some() {
-        put!(out, "MIOpen named no solver: which ones it used is not shown");
+        let names = if names.is_empty() { "none".to_owned() } else { names.into_iter().collect::<Vec<_>>().join(", ") };
+        put!(
+            out,
+            "MIOpen's log shows by what {} of {} steps of convolutions were computed: {names}",
+            shown.steps,
+            shown.of
+        );
     }
     match &report.end {
         End::Complete => {}
@@ -192,11 +208,12 @@ fn foot(report: &Report, out: &mut String) {
     let style = if report.passed { GOOD } else { BAD };
     put!(
         out,
-        "{style}{}{style:#}: {} of {} cases passed, {} failed, {} skipped, in {:.0} s",
+        "{style}{}{style:#}: {} of {} cases passed, {} failed, {}{} skipped, in {:.0} s",
         report.diagnosis.summary,
         counts.passed,
         counts.selected,
         counts.failed,
+        if counts.refused > 0 { format!("{} refused, ", counts.refused) } else { String::new() },
         counts.skipped,
         report.timing.wall
     );

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Keeps what is nobody's business out of reports: the home directory becomes
-//! `~`, the user's and the host's names disappear from texts.
+//! `~`, the user's and the host's names and GPUs' serial numbers disappear from
+//! texts.
+
+use std::path::Path;
 
 use rdna1_launch::context::Environment;
 
@@ -21,11 +24,15 @@ impl Private {
         if let Some(home) = variable("HOME").filter(|home| home.starts_with('/')) {
             replacements.push((home.trim_end_matches('/').to_owned(), "~"));
         }
-        for name in ["USER", "LOGNAME", "SUDO_USER"] {
-            if let Some(user) = variable(name).filter(|user| *user != "root") {
-                replacements.push((format!("/home/{user}"), "~"));
-                replacements.push((user.to_owned(), "USER"));
-            }
+        // Neither cron nor systemd sets the variables for every process.
+        let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let by_number = name_of(&users, rustix::process::getuid().as_raw());
+        // Users of a directory service are not in that file.
+        let by_home = variable("HOME").and_then(|home| home_of_user(home));
+        let named = ["USER", "LOGNAME", "SUDO_USER"].into_iter().filter_map(variable).chain(by_number).chain(by_home);
+        for user in named.filter(|user| *user != "root" && user.len() > 2) {
+            replacements.push((format!("/home/{user}"), "~"));
+            replacements.push((user.to_owned(), "USER"));
         }
         if let Some(host) = host.map(str::trim).filter(|host| host.len() > 2 && *host != "localhost") {
             replacements.push((host.to_owned(), "HOST"));
@@ -35,10 +42,11 @@ impl Private {
         Self { replacements }
     }
 
-    /// A text without them. Only whole words are replaced: a user `max` does
+    /// A text without them, and without the numbers by which ROCm and CUDA name
+    /// one GPU among all (`GPU-0f1e…`): they are serial numbers. Only whole words are replaced: a user `max` does
     /// not make `maximum` private.
     pub fn clean(&self, text: &str) -> String {
-        let mut text = text.to_owned();
+        let mut text = without_serial_numbers(text);
         for (private, replacement) in &self.replacements {
             let mut out = String::with_capacity(text.len());
             let mut rest = text.as_str();
@@ -81,9 +89,63 @@ impl Private {
     }
 }
 
+/// A user's name, by the lines of /etc/passwd.
+fn name_of(users: &str, number: u32) -> Option<&str> {
+    let mut fields = users.lines().map(|line| line.split(':'));
+    fields.find_map(|mut fields| {
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(number)).then_some(name)
+    })
+}
+
+/// The user's name, where a home directory ends with it: `/home/max`, `/home/site/max`.
+fn home_of_user(home: &str) -> Option<&str> {
+    if !home.starts_with("/home/") { None } else { Path::new(home).file_name()?.to_str() }
+}
+
+fn without_serial_numbers(text: &str) -> String {
+    const BEFORE: &str = "GPU-";
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(BEFORE) {
+        let (before, after) = rest.split_at(at + BEFORE.len());
+        let number = after.len() - after.trim_start_matches(|c: char| c.is_ascii_hexdigit() || c == '-').len();
+        out += before;
+        // `GPU-accelerated` is none.
+        if number >= 8 {
+            out += "SERIAL";
+            rest = &after[number..];
+        } else {
+            rest = after;
+        }
+    }
+    out + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn serial_numbers_go_and_users_are_known_without_variables() {
+        let private = Private::default();
+        for (text, clean) in [
+            ("GPU-0f1e2d3c4b5a6978", "GPU-SERIAL"),
+            ("0,GPU-12345678-9abc-def0-1234-56789abcdef0,1", "0,GPU-SERIAL,1"),
+            ("GPU-DEADBEEFdeadbeef GPU-0123456789abcdef", "GPU-SERIAL GPU-SERIAL"),
+            ("GPU-accelerated, GPU-1, GPU-", "GPU-accelerated, GPU-1, GPU-"),
+        ] {
+            assert_eq!(private.clean(text), clean);
+        }
+        let users = "root:x:0:0:root:/root:/bin/sh\n\nbroken\nmax:x:1000:1000::/srv/max:/bin/sh\n";
+        assert_eq!(name_of(users, 1000), Some("max"));
+        assert_eq!(name_of(users, 1001), None);
+        let environment: Environment = [("HOME".to_owned(), "/home/site/maxmustermann".to_owned())].into();
+        let clean = Private::of(&environment, None).clean("/var/spool/maxmustermann/x, ~maxmustermann");
+        assert_eq!(clean, "/var/spool/USER/x, ~USER");
+        let system: Environment = [("HOME".to_owned(), "/var/lib/daemon".to_owned())].into();
+        assert_eq!(Private::of(&system, None).clean("a daemon"), "a daemon");
+    }
 
     #[test]
     fn names_and_homes_go_and_words_stay() {

@@ -3,11 +3,15 @@
 //! failures, as they are found.
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::report::CaseResult;
 use crate::session::Observer;
+
+/// How often the bar is drawn although nothing happens.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Shows how far a validation is.
 #[derive(Debug)]
@@ -43,6 +47,9 @@ impl Observer for Progress {
             self.bar = ProgressBar::with_draw_target(Some(cases as u64), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}");
             self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            // Of many changes in a row the last one may not be drawn; whoever waits for
+            // a case that hangs wants to see its name.
+            self.bar.enable_steady_tick(TICK);
         }
     }
 

@@ -86,9 +86,14 @@ pub fn render(report: &Report) -> String {
     page.single("wall_seconds", "How long it took.", report.timing.wall);
     page.metric("cases", "How many cases had which outcome.");
     let counts = report.counts;
-    for (outcome, number) in
-        [("passed", counts.passed), ("failed", counts.failed), ("skipped", counts.skipped), ("not-run", counts.not_run)]
-    {
+    for (outcome, number) in [
+        ("passed", counts.passed),
+        ("failed", counts.failed),
+        ("refused", counts.refused),
+        ("no-reference", counts.no_reference),
+        ("skipped", counts.skipped),
+        ("not-run", counts.not_run),
+    ] {
         page.sample("cases", &[("outcome", outcome)], number as f64);
     }
     page.metric("failures", "How many cases failed in which way.");
@@ -103,7 +108,8 @@ pub fn render(report: &Report) -> String {
     for layer in LAYERS {
         page.sample("layer_broken", &[("layer", layer.name())], truth(report.diagnosis.broken == Some(layer)));
     }
-    let tried = |case: &CaseResult| !matches!(case.verdict, Verdict::Skipped | Verdict::NotRun | Verdict::NoReference);
+    let untried = [Verdict::Skipped, Verdict::NotRun, Verdict::Refused, Verdict::NoReference];
+    let tried = |case: &CaseResult| !untried.contains(&case.verdict);
     page.of_cases("case_passed", "Whether the case passed.", &report.cases, |case| {
         tried(case).then(|| truth(case.verdict == Verdict::Pass))
     });

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::cases::{Case, Work};
 use crate::worker::protocol::{Question, Referenced};
-use crate::worker::{Exchange, Reply, Spec, Supervised};
+use crate::worker::{Exchange, Lost, Reply, Spec, Supervised};
 
 /// References that may lie ready and unused, so that they do not fill the disk.
 const AHEAD: usize = 32;
@@ -25,6 +25,14 @@ pub enum Reference {
     Unsupported(String),
     /// There is none, and there should be.
     Failed(String),
+}
+
+/// What came of computing one.
+enum Computed {
+    /// A reference, or that there is none; and the seconds in PyTorch.
+    Done(Reference, f64),
+    /// Nobody wants it any more.
+    Stopped,
 }
 
 /// References for a list of cases.
@@ -42,13 +50,48 @@ pub struct References {
 struct Shelf {
     state: Mutex<State>,
     changed: Condvar,
-    next: AtomicUsize,
+    queues: Queues,
     works: Vec<Work>,
     dir: PathBuf,
-    /// The user's.
     interrupted: Arc<AtomicBool>,
-    /// Ends the processes at once, whatever they do.
-    halt: Arc<AtomicBool>,
+    /// Ends whatever is being computed, at once.
+    stopped: Arc<AtomicBool>,
+}
+
+/// What is still to be computed: single computations, in the order of the cases,
+/// and models, which take longest and come last.
+#[derive(Debug, Default)]
+struct Queues {
+    single: Queue,
+    models: Queue,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    places: Vec<usize>,
+    next: AtomicUsize,
+}
+
+impl Queue {
+    fn take(&self) -> Option<usize> {
+        self.places.get(self.next.fetch_add(1, Ordering::Relaxed)).copied()
+    }
+}
+
+impl Queues {
+    fn of(works: &[Work]) -> Self {
+        let is_model = |place: &usize| matches!(works[*place], Work::ModelInference(_));
+        let (models, single) = (0..works.len()).partition(is_model);
+        let queue = |places| Queue { places, next: AtomicUsize::new(0) };
+        Self { single: queue(single), models: queue(models) }
+    }
+
+    /// The next one. Of several processes one begins with the models, so that
+    /// they are ready when the device comes to them.
+    fn take(&self, models_first: bool) -> Option<usize> {
+        let (first, second) = if models_first { (&self.models, &self.single) } else { (&self.single, &self.models) };
+        first.take().or_else(|| second.take())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -72,7 +115,7 @@ impl Shelf {
     }
 
     fn is_stopped(&self) -> bool {
-        self.halt.load(Ordering::Relaxed) || self.interrupted.load(Ordering::Relaxed)
+        self.stopped.load(Ordering::Relaxed) || self.interrupted.load(Ordering::Relaxed)
     }
 }
 
@@ -112,17 +155,18 @@ impl References {
         let shelf = Arc::new(Shelf {
             state: Mutex::default(),
             changed: Condvar::new(),
-            next: AtomicUsize::new(0),
+            queues: Queues::of(&works),
             works,
             dir: dir.to_owned(),
             interrupted: Arc::clone(interrupted),
-            halt: Arc::new(AtomicBool::new(false)),
+            stopped: Arc::default(),
         });
-        let thread = || {
+        let thread = |number: usize| {
             let (shelf, spec) = (Arc::clone(&shelf), spec.clone());
-            std::thread::spawn(move || compute(&shelf, spec, effort))
+            let models_first = processes > 1 && number == 0;
+            std::thread::spawn(move || compute(&shelf, spec, effort, models_first))
         };
-        let threads = (0..processes).map(|_| thread()).collect();
+        let threads = (0..processes).map(thread).collect();
         Self { shelf, places, users, threads }
     }
 
@@ -157,10 +201,10 @@ impl References {
         }
     }
 
-    /// Stops computing, also a process that hangs; returns the seconds in PyTorch
+    /// Stops computing, also what has been begun; returns the seconds in PyTorch
     /// and the processes started.
     pub fn stop(self) -> (f64, u32) {
-        self.shelf.halt.store(true, Ordering::Relaxed);
+        self.shelf.stopped.store(true, Ordering::Relaxed);
         self.shelf.changed.notify_all();
         let starts = self.threads.into_iter().map(|thread| thread.join().unwrap_or(0)).sum();
         (self.shelf.state().seconds, starts)
@@ -168,14 +212,14 @@ impl References {
 }
 
 /// One process: takes the next reference until there is none left.
-fn compute(shelf: &Shelf, spec: Spec, effort: Effort) -> u32 {
-    // Who interrupts the session has it call `stop`, within its own next look.
-    let mut worker = Supervised::new(spec, Arc::clone(&shelf.halt));
-    loop {
-        let place = shelf.next.fetch_add(1, Ordering::Relaxed);
-        let Some(work) = shelf.works.get(place) else { break };
+fn compute(shelf: &Shelf, spec: Spec, effort: Effort, models_first: bool) -> u32 {
+    let mut worker = Supervised::new(spec, Arc::clone(&shelf.interrupted)).stopped_by(Arc::clone(&shelf.stopped));
+    while let Some(place) = shelf.queues.take(models_first) {
+        let work = &shelf.works[place];
+        // A model's answer is small, and whoever waits here with one would compute no more.
+        let is_small = matches!(work, Work::ModelInference(_));
         let mut state = shelf.state();
-        while place > state.wanted + AHEAD && !shelf.is_stopped() {
+        while !is_small && place > state.wanted + AHEAD && !shelf.is_stopped() {
             state = shelf.wait(state);
         }
         if shelf.is_stopped() {
@@ -183,11 +227,7 @@ fn compute(shelf: &Shelf, spec: Spec, effort: Effort) -> u32 {
         }
         drop(state);
         let file = shelf.dir.join(format!("reference-{place}.pt"));
-        let (reference, seconds) = one(&mut worker, work, &file, effort);
-        // What was ended by us is no reference that failed.
-        if shelf.is_stopped() {
-            break;
-        }
+        let Computed::Done(reference, seconds) = one(&mut worker, work, &file, effort) else { break };
         let mut state = shelf.state();
         state.seconds += seconds;
         state.done.insert(place, reference);
@@ -197,12 +237,12 @@ fn compute(shelf: &Shelf, spec: Spec, effort: Effort) -> u32 {
     worker.starts
 }
 
-fn one(worker: &mut Supervised, work: &Work, file: &Path, effort: Effort) -> (Reference, f64) {
+fn one(worker: &mut Supervised, work: &Work, file: &Path, effort: Effort) -> Computed {
     if !worker.is_running() {
         let start = Question::Start { threads: effort.threads, torchvision: false, variables: Vec::new() };
         let started = worker.ask(&start, effort.start_limit);
         if !matches!(started.outcome, Ok(Reply::Answer(_))) {
-            return (failed(&started), started.seconds);
+            return failed(&started);
         }
     }
     let name = file.to_string_lossy();
@@ -212,16 +252,39 @@ fn one(worker: &mut Supervised, work: &Work, file: &Path, effort: Effort) -> (Re
         _ => None,
     };
     match answer {
-        Some(answer) => (Reference::Ready(file.to_owned()), answer.torch_seconds),
-        None => (failed(&exchange), exchange.seconds),
+        Some(answer) => Computed::Done(Reference::Ready(file.to_owned()), answer.torch_seconds),
+        None => failed(&exchange),
     }
 }
 
-fn failed(exchange: &Exchange) -> Reference {
-    match &exchange.outcome {
+fn failed(exchange: &Exchange) -> Computed {
+    let reference = match &exchange.outcome {
         Ok(Reply::Failed(failure)) if failure.unsupported => Reference::Unsupported(failure.message.clone()),
         Ok(Reply::Failed(failure)) => Reference::Failed(failure.message.clone()),
         Ok(Reply::Answer(_)) => Reference::Failed("the worker's answer is none".into()),
+        Err(Lost::Interrupted) => return Computed::Stopped,
         Err(lost) => Reference::Failed(crate::judge::explain(lost).1),
+    };
+    Computed::Done(reference, exchange.seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::Model;
+
+    #[test]
+    fn each_is_taken_once_and_one_process_begins_with_the_models() {
+        let model = || Work::ModelInference(Model::of_user("a:b"));
+        let works = [Work::Copy { elements: 1 }, model(), Work::Copy { elements: 2 }, model()];
+        let taken = |first: &[bool]| {
+            let queues = Queues::of(&works);
+            let mut taken: Vec<usize> = first.iter().map_while(|&first| queues.take(first)).collect();
+            taken.extend(std::iter::from_fn(|| queues.take(false)));
+            taken
+        };
+        assert_eq!(taken(&[]), [0, 2, 1, 3], "alone: as the device comes to them");
+        assert_eq!(taken(&[true, false, true, true]), [1, 0, 3, 2]);
+        assert_eq!(taken(&[true; 9]), [1, 3, 0, 2]);
     }
 }

@@ -10,19 +10,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use rdna1_core::guidance;
+use rdna1_core::ids::{GfxTarget, GfxVersion};
 use rdna1_core::root::Root;
 use rdna1_launch::context::{Context, Environment, current_environment};
 use rdna1_launch::survey;
 
 use crate::cases::{Case, Work};
+use crate::diagnosis::Findings;
 use crate::environment::{self, Launch, Wanted};
 use crate::interpreter::{self, Interpreter};
 use crate::private::Private;
 use crate::references::{Effort, Reference, References};
+use crate::refusal::Rules;
 use crate::report::{self, CaseResult, End, Layer, Level, Report, Timing, Verdict};
-use crate::worker::protocol::{Failure, Opened, Question, Started};
+use crate::worker::protocol::{Failure, Listed, Opened, Question, Started};
 use crate::worker::{Exchange, Lost, Reply, Supervised};
-use crate::{diagnosis, judge};
+use crate::{devices, diagnosis, judge, solvers};
 
 /// The worker's source.
 const WORKER: &str = include_str!("../worker/worker.py");
@@ -36,6 +39,9 @@ const REFERENCE_FACTOR: u32 = 10;
 
 /// How much longer than another case a model may take.
 const MODEL_FACTOR: u32 = 5;
+
+/// How much longer than a case the first touch of the device may take.
+const OPEN_FACTOR: u32 = 2;
 
 /// Workers lost one after the other, without one case that ends by itself
 /// between them, from which on it is no use to go on: each costs its time limit.
@@ -104,6 +110,8 @@ pub struct CannotRun {
     pub steps: Vec<String>,
     /// Whether it is that something did not end.
     pub hung: bool,
+    /// Whether the command line asks for something that there is not.
+    pub usage: bool,
 }
 
 impl fmt::Display for CannotRun {
@@ -117,7 +125,7 @@ impl std::error::Error for CannotRun {}
 
 impl CannotRun {
     fn new(problem: impl Into<String>) -> Self {
-        Self { problem: problem.into(), steps: Vec::new(), hung: false }
+        Self { problem: problem.into(), steps: Vec::new(), usage: false, hung: false }
     }
 
     fn step(mut self, step: impl Into<String>) -> Self {
@@ -160,6 +168,11 @@ pub fn run(
 ) -> Result<Report, CannotRun> {
     let environment = current_environment();
     let context = Context::read(options.root.clone()).map_err(|error| CannotRun::new(error.to_string()))?;
+    if let Some(asked) = options.profile.as_ref().filter(|id| context.policy.profile(id).is_none()) {
+        let known: Vec<&str> = context.policy.profiles.iter().map(|profile| profile.id.as_str()).collect();
+        let problem = format!("there is no profile `{asked}`; there are {}", known.join(", "));
+        return Err(CannotRun { usage: true, ..CannotRun::new(problem) });
+    }
     let device = device(&context, options)?;
     let interpreter = interpreter::choose(&context, options.python.as_deref(), &environment)
         .ok_or_else(|| CannotRun::new("there is no Python").step("install python3, or name one with --python"))?;
@@ -177,6 +190,8 @@ pub fn run(
         context: &context,
         interpreter: &interpreter,
         device,
+        place: device.to_owned(),
+        rules: None,
         worker: Supervised::new(launch.device.clone(), Arc::clone(interrupted)),
         launch,
         dir: dir.path(),
@@ -204,12 +219,27 @@ fn device(context: &Context, options: &Options) -> Result<&'static str, CannotRu
         .step("--device cpu runs the suite on the CPU, which says nothing about a card"))
 }
 
+/// What came of starting a worker anew.
+enum Revived {
+    /// There is one.
+    Running,
+    /// The user wants to stop.
+    Interrupted,
+    /// There is none, and why.
+    No(Verdict, String),
+}
+
 struct Session<'a> {
     options: &'a Options,
     cases: &'a [Case],
     context: &'a Context,
     interpreter: &'a Interpreter,
+    /// `cuda` or `cpu`.
     device: &'static str,
+    /// The same with the number of the GPU: `cuda:0`.
+    place: String,
+    /// What the profile is known not to serve.
+    rules: Option<Rules<'a>>,
     launch: Launch,
     worker: Supervised,
     dir: &'a Path,
@@ -218,7 +248,7 @@ struct Session<'a> {
     threads: usize,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
     fn run(&mut self, observer: &mut dyn Observer, environment: &Environment) -> Result<Report, CannotRun> {
         let begin = Instant::now();
         let started_at = SystemTime::now();
@@ -309,23 +339,77 @@ impl Session<'_> {
     fn open(&mut self, started: &Started) -> Result<Result<Opened, Box<Exchange>>, CannotRun> {
         if self.device == "cuda" {
             self.check_build(started)?;
+            match self.first_touch::<Listed>(&Question::List, started)? {
+                Ok(listed) => {
+                    self.timing.torch += listed.torch_seconds;
+                    self.place = format!("cuda:{}", self.number(&listed, started)?);
+                }
+                Err(exchange) => return Ok(Err(exchange)),
+            }
         }
-        let exchange = self
-            .worker
-            .ask(&Question::Open { device: self.device }, self.options.start_timeout.min(self.options.timeout * 2));
+        let place = self.place.clone();
+        let opened = self.first_touch::<Opened>(&Question::Open { device: &place }, started)?;
+        if let Ok(opened) = &opened {
+            self.timing.torch += opened.torch_seconds;
+            self.rules = self.rules(started, opened);
+        }
+        Ok(opened)
+    }
+
+    /// Asks something that may be the first thing that touches the device.
+    fn first_touch<A: serde::de::DeserializeOwned>(
+        &mut self,
+        question: &Question<'_>,
+        started: &Started,
+    ) -> Result<Result<A, Box<Exchange>>, CannotRun> {
+        let exchange = self.worker.ask(question, self.open_limit());
         self.timing.lost += exchange.ending;
         match &exchange.outcome {
-            Ok(Reply::Answer(answer)) => match serde_json::from_value::<Opened>(answer.clone()) {
-                Ok(opened) => {
-                    self.timing.torch += opened.torch_seconds;
-                    Ok(Ok(opened))
-                }
-                Err(error) => Err(CannotRun::new(format!("the worker's answer is none: {error}"))),
-            },
+            Ok(Reply::Answer(answer)) => serde_json::from_value::<A>(answer.clone())
+                .map(Ok)
+                .map_err(|error| CannotRun::new(format!("the worker's answer is none: {error}"))),
             Ok(Reply::Failed(failure)) if failure.unsupported => Err(self.no_device(started)),
             Err(Lost::Interrupted) => Err(CannotRun::new("interrupted before anything was computed")),
             _ => Ok(Err(Box::new(exchange))),
         }
+    }
+
+    fn open_limit(&self) -> Duration {
+        self.options.start_timeout.min(self.options.timeout * OPEN_FACTOR)
+    }
+
+    /// Which of PyTorch's GPUs computes: the card, or with --any-gpu the first
+    /// one where none is the card.
+    fn number(&self, listed: &Listed, started: &Started) -> Result<usize, CannotRun> {
+        let machine = &self.context.machine;
+        let cards: Vec<_> = machine.active_cards().collect();
+        let alone = machine.other_gpus.iter().all(|gpu| gpu.kfd_node.is_none());
+        let found = devices::card(&listed.devices, &cards, &self.overrides(started), alone);
+        match found {
+            Ok(number) => Ok(number),
+            Err(_) if self.options.any_gpu => Ok(0),
+            Err(problem) => Err(CannotRun::new(problem)
+                .step(
+                    "see which GPUs HIP_VISIBLE_DEVICES and ROCR_VISIBLE_DEVICES leave, and name the card alone there",
+                )
+                .step("--any-gpu validates the first GPU that PyTorch sees, whatever it is")),
+        }
+    }
+
+    /// The targets that an override in the worker's environment makes ROCm see.
+    fn overrides(&self, started: &Started) -> Vec<GfxTarget> {
+        let gfx = &self.context.policy.gfx;
+        let is_override = |name: &str| name == gfx.variable.as_str() || name.starts_with(gfx.per_node.prefix.as_str());
+        let had = started.environment.iter().filter(|(name, _)| is_override(name));
+        let versions = had.filter_map(|(_, value)| value.parse::<GfxVersion>().ok());
+        versions.map(|GfxVersion { major, minor, stepping }| GfxTarget { major, minor, stepping }).collect()
+    }
+
+    fn rules(&self, started: &Started, opened: &Opened) -> Option<Rules<'a>> {
+        let profile = self.context.policy.profile(self.launch.environment.profile.as_deref()?)?;
+        started.hip.as_ref()?;
+        let (torch, arch) = (&started.torch, opened.arch.as_deref());
+        Rules::new(&self.context.policy, profile, &started.environment, torch, arch, opened.memory_bytes)
     }
 
     /// Whether the PyTorch is one for this machine's card.
@@ -377,19 +461,19 @@ impl Session<'_> {
             if end == End::Complete && self.interrupted.load(Ordering::Relaxed) {
                 end = End::Interrupted;
             }
-            let result = if end == End::Complete {
+            let (result, lost) = if end == End::Complete {
                 observer.case(&case.name);
                 self.case(index, case, references)
             } else {
-                judge::open(case)
+                (judge::open(case), false)
             };
             references.release(index);
             if result.verdict == Verdict::NotRun && end == End::Complete {
                 end = End::Interrupted;
             }
             lost_in_a_row = match result.verdict {
-                verdict if verdict.lost_the_worker() => lost_in_a_row + 1,
-                Verdict::Skipped => lost_in_a_row,
+                _ if lost => lost_in_a_row + 1,
+                Verdict::Skipped | Verdict::NoReference => lost_in_a_row,
                 _ => 0,
             };
             if end == End::Complete {
@@ -414,67 +498,93 @@ impl Session<'_> {
         End::Stopped { why }
     }
 
-    fn case(&mut self, index: usize, case: &Case, references: &References) -> CaseResult {
+    /// Runs a case; says also whether the worker was lost, or the device with it.
+    fn case(&mut self, index: usize, case: &Case, references: &References) -> (CaseResult, bool) {
         let (reference, waited) = references.take(index);
         self.timing.waiting_for_references += waited.as_secs_f64();
         let file = match reference {
             Some(Reference::Ready(file)) => Some(file.to_string_lossy().into_owned()),
-            Some(Reference::Unsupported(why)) => return judge::closed(case, Verdict::Skipped, why),
-            Some(Reference::Failed(why)) => {
-                return judge::closed(case, Verdict::NoReference, why);
-            }
-            None if case.work.reference().is_some() => return judge::open(case),
+            Some(Reference::Unsupported(why)) => return (judge::closed(case, Verdict::Skipped, why), false),
+            Some(Reference::Failed(why)) => return (judge::closed(case, Verdict::NoReference, why), false),
+            None if case.work.reference().is_some() => return (judge::open(case), false),
             None => None,
         };
-        if let Some(lost) = self.revive() {
-            return lost.map_or_else(|| judge::open(case), |(verdict, why)| judge::closed(case, verdict, why));
+        match self.revive() {
+            Revived::Running => {}
+            Revived::Interrupted => return (judge::open(case), false),
+            Revived::No(verdict, why) => return (judge::closed(case, verdict, why), true),
         }
         let is_model = matches!(case.work, Work::ModelInference(_) | Work::ModelTraining(_));
         let limit = self.options.timeout * if is_model { MODEL_FACTOR } else { 1 };
         let question =
-            Question::Case { work: &case.work, device: self.device, file: file.as_deref(), timed: self.options.timed };
+            Question::Case { work: &case.work, device: &self.place, file: file.as_deref(), timed: self.options.timed };
         let exchange = self.worker.ask(&question, limit);
-        let result = judge::judge(case, &exchange, self.launch.allowed);
+        let mut result = judge::judge(case, &exchange, self.launch.allowed);
+        self.excuse(case, &mut result);
         self.timing.torch += result.torch_seconds;
-        match &exchange.outcome {
-            Ok(Reply::Answer(_)) if result.verdict != Verdict::Garbage => {}
+        let lost = match &exchange.outcome {
+            Ok(Reply::Answer(_)) if result.verdict != Verdict::Garbage => false,
             // The time went to the case, and its device may need a new process.
             Ok(Reply::Failed(failure)) => {
                 self.timing.torch += exchange.seconds;
                 if !failure.usable {
                     self.worker.restart();
                 }
+                !failure.usable
             }
-            Ok(Reply::Answer(_)) => self.worker.restart(),
-            Err(_) => self.timing.lost += exchange.seconds,
+            Ok(Reply::Answer(_)) => {
+                self.worker.restart();
+                true
+            }
+            Err(_) => {
+                self.timing.lost += exchange.seconds;
+                result.verdict != Verdict::NotRun
+            }
+        };
+        (result, lost)
+    }
+
+    /// What the profile is known not to serve is no error.
+    fn excuse(&self, case: &Case, result: &mut CaseResult) {
+        if result.verdict != Verdict::Error {
+            return;
         }
-        result
+        let Some(rules) = &self.rules else { return };
+        let message = result.detail.clone().unwrap_or_default();
+        if let Some(why) = rules.refusal(case, result.phase.as_deref(), &message) {
+            result.verdict = Verdict::Refused;
+            result.detail = Some(why);
+            result.remedy = Verdict::Refused.remedy().map(str::to_owned);
+        }
     }
 
     /// Starts a worker in place of one that was lost. What keeps it from
     /// starting is the case's verdict.
-    fn revive(&mut self) -> Option<Option<(Verdict, String)>> {
+    fn revive(&mut self) -> Revived {
         if self.worker.is_running() {
-            return None;
+            return Revived::Running;
         }
         let start = Question::Start { threads: self.threads, torchvision: false, variables: Vec::new() };
-        for question in [start, Question::Open { device: self.device }] {
-            let exchange = self.worker.ask(&question, self.options.start_timeout);
+        let place = self.place.clone();
+        let open_limit = self.open_limit();
+        for (question, limit) in [(start, self.options.start_timeout), (Question::Open { device: &place }, open_limit)]
+        {
+            let exchange = self.worker.ask(&question, limit);
+            self.timing.lost += exchange.seconds;
             match &exchange.outcome {
-                Ok(Reply::Answer(_)) => self.timing.lost += exchange.seconds,
+                Ok(Reply::Answer(_)) => {}
                 Ok(Reply::Failed(failure)) => {
                     self.worker.restart();
-                    return Some(Some((Verdict::Error, format!("no new worker: {}", failure.message))));
+                    return Revived::No(Verdict::Error, format!("no new worker: {}", failure.message));
                 }
-                Err(Lost::Interrupted) => return Some(None),
+                Err(Lost::Interrupted) => return Revived::Interrupted,
                 Err(lost) => {
-                    self.timing.lost += exchange.seconds;
                     let (verdict, why) = judge::explain(lost);
-                    return Some(Some((verdict, format!("no new worker: {why}"))));
+                    return Revived::No(verdict, format!("no new worker: {why}"));
                 }
             }
         }
-        None
+        Revived::Running
     }
 
     /// What to say of every case where the device could not even be opened.
@@ -508,15 +618,26 @@ impl Session<'_> {
         let mut environment = self.launch.environment.clone();
         environment.bypass = started.bypass;
         environment.variables = self.launch.evidence(self.context, &started.environment);
+        let uses_miopen = self.device == "cuda" && started.hip.is_some() && !started.bypass;
+        let shown = if uses_miopen { solvers::shown(self.cases.iter().zip(&cases)) } else { None };
+        let must_show = shown.filter(|_| self.launch.allowed.rules_out());
+        let obeyed = must_show.is_none_or(|shown| shown.steps > 0);
         Report {
             version: report::VERSION,
             program: env!("CARGO_PKG_VERSION").to_owned(),
             started: humantime::format_rfc3339_seconds(started_at).to_string(),
             level: self.options.level,
-            passed: counts.passed > 0 && counts.failed == 0 && end == End::Complete,
+            passed: counts.passed > 0 && counts.failed + counts.no_reference == 0 && obeyed && end == End::Complete,
             end,
-            diagnosis: diagnosis::diagnose(&cases, self.device, diagnosis::Libraries::of(started.cuda.is_none())),
+            diagnosis: diagnosis::diagnose(&Findings {
+                cases: &cases,
+                device: self.device,
+                libraries: diagnosis::Libraries::of(started.cuda.is_none()),
+                profile: environment.profile.as_deref(),
+                shown: must_show,
+            }),
             counts,
+            shown,
             timing: self.timing,
             machine: self.machine(),
             interpreter: report::Interpreter {

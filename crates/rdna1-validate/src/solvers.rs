@@ -3,12 +3,15 @@
 //! ROCm 5 to 7; the function names before them differ and are not looked at.
 //! At log level 5, `FW Chosen Algorithm: GemmFwdRest , 115605504, 27.8` says
 //! what a find step chose and `solver_id = GemmFwdRest, workspace = 0` what the
-//! immediate mode executes.
+//! immediate mode executes. PyTorch asks to find once for each shape; what is
+//! executed after that is in `[ConvolutionForward] algo = 0, workspace = 0`
+//! (and `ConvolutionBackwardData`, `ConvolutionBackwardWeights`), each time.
 
 use rdna1_core::policy::Profile;
 use rdna1_miopen::Switches;
 
-use crate::report::Solver;
+use crate::cases::{Case, Work};
+use crate::report::{CaseResult, Shown, Solver, Verdict};
 use crate::worker::Log;
 
 /// Log level that shows them (Info), for a worker whose user has not set one.
@@ -16,6 +19,23 @@ pub const LOG_LEVEL: (&str, &str) = ("MIOPEN_LOG_LEVEL", "5");
 
 /// The messages before a solver's name.
 const MESSAGES: [&str; 2] = ["Chosen Algorithm: ", "solver_id = "];
+
+/// The functions that execute what was found, and their message.
+const EXECUTES: [&str; 3] = ["[ConvolutionForward]", "[ConvolutionBackwardData]", "[ConvolutionBackwardWeights]"];
+const ALGORITHM: &str = "algo = ";
+
+/// The kinds of solvers by miopenConvFwdAlgorithm_t's numbers; for gradients
+/// they are the same.
+const ALGORITHMS: [(u32, &str); 5] = [
+    (0, "algorithm GEMM"),
+    (1, "algorithm Direct"),
+    (2, "algorithm FFT"),
+    (3, "algorithm Winograd"),
+    (5, "algorithm ImplicitGEMM"),
+];
+
+/// The steps of a convolution that MIOpen computes.
+const STEPS: [&str; 3] = ["forward", "grad-input", "grad-weight"];
 
 /// What a profile lets MIOpen use.
 #[derive(Debug, Clone, Copy)]
@@ -37,13 +57,26 @@ impl Allowed {
             return switches.miopen;
         }
         let starts = |beginnings: &[&str]| beginnings.iter().any(|beginning| solver.starts_with(beginning));
-        if starts(&["GemmFwd", "GemmBwd", "GemmWrw"]) {
+        if starts(&["GemmFwd", "GemmBwd", "GemmWrw", "algorithm GEMM"]) {
             switches.gemm
-        } else if starts(&["ConvDirectNaive"]) {
+        } else if starts(&["ConvDirectNaive", "algorithm Direct"]) {
+            // The naive kernels are the direct ones that a profile may leave on.
             switches.naive.contains(&true)
         } else {
-            switches.implicit_gemm && ["ImplicitGemm", "Igemm"].iter().any(|word| solver.contains(word))
+            let implicit = ["ImplicitGemm", "ImplicitGEMM", "Igemm"];
+            switches.implicit_gemm && implicit.iter().any(|word| solver.contains(word))
         }
+    }
+
+    /// Whether MIOpen computes, and some of its solvers are ruled out, so that it
+    /// has to be shown which ones it used.
+    pub fn rules_out(self) -> bool {
+        self.0.is_some_and(|switches| switches.miopen && !switches.others)
+    }
+
+    /// The switches of the profile, if one decides.
+    pub fn switches(self) -> Option<Switches> {
+        self.0
     }
 
     /// In words, for a failure.
@@ -65,7 +98,7 @@ impl Allowed {
 pub fn used(log: &Log, allowed: Allowed) -> Vec<Solver> {
     let mut solvers: Vec<Solver> = Vec::new();
     for (step, text) in &log.steps {
-        for name in text.lines().filter_map(solver_of) {
+        for name in text.lines().filter_map(|line| solver_of(line).or_else(|| algorithm_of(line))) {
             if !solvers.iter().any(|known| known.phase == *step && known.name == name) {
                 let allowed = allowed.includes(name);
                 solvers.push(Solver { phase: step.clone(), name: name.to_owned(), allowed });
@@ -73,6 +106,39 @@ pub fn used(log: &Log, allowed: Allowed) -> Vec<Solver> {
         }
     }
     solvers
+}
+
+/// For how many steps the log shows a solver, of those that MIOpen was to
+/// compute and that came to their end; `None` where there are none.
+pub fn shown<'a>(results: impl Iterator<Item = (&'a Case, &'a CaseResult)>) -> Option<Shown> {
+    let mut shown = Shown::default();
+    for (case, result) in results {
+        if !is_miopens(case) || !matches!(result.verdict, Verdict::Pass | Verdict::Solver | Verdict::Late) {
+            continue;
+        }
+        shown.of += STEPS.len();
+        shown.steps += STEPS.iter().filter(|step| result.solvers.iter().any(|solver| solver.phase == **step)).count();
+    }
+    (shown.of > 0).then_some(shown)
+}
+
+/// Whether PyTorch hands a case to MIOpen: it computes what is dilated and has
+/// groups itself, and nothing at all of an empty batch.
+fn is_miopens(case: &Case) -> bool {
+    let Work::Conv(c) = &case.work else { return false };
+    let dilated = c.dilation.expand(c.dimensions()).iter().any(|&dilation| dilation > 1);
+    c.miopen && c.batch > 0 && !(c.groups > 1 && dilated)
+}
+
+/// The kind of solver that a line says was executed.
+fn algorithm_of(line: &str) -> Option<&'static str> {
+    if !line.contains("MIOpen") || !EXECUTES.iter().any(|function| line.contains(function)) {
+        return None;
+    }
+    let rest = line.split_once(ALGORITHM)?.1;
+    let number: u32 = rest.split([' ', ',', '\t']).next()?.trim().parse().ok()?;
+    // One that nobody knows yet is none that a profile lets through.
+    Some(ALGORITHMS.iter().find(|(known, _)| *known == number).map_or("algorithm of an unknown kind", |(_, name)| name))
 }
 
 /// The solver that a line of MIOpen's log names.
@@ -116,7 +182,52 @@ mod tests {
         let solvers = used(&log, Allowed::by(policy.profile("gemm").expect("it is in the policy")));
         let seen: Vec<(&str, &str, bool)> =
             solvers.iter().map(|s| (s.phase.as_str(), s.name.as_str(), s.allowed)).collect();
-        assert_eq!(seen, [("forward", "GemmFwdRest", true), ("grad-input", "ConvBinWinogradRxSf2x3g1", false)]);
+        assert_eq!(
+            seen,
+            [
+                ("forward", "GemmFwdRest", true),
+                ("forward", "algorithm GEMM", true),
+                ("grad-input", "ConvBinWinogradRxSf2x3g1", false)
+            ]
+        );
+    }
+
+    /// What was found before is executed without being found again.
+    #[test]
+    fn what_was_executed_is_read_too() {
+        let policy = Policy::embedded().expect("it is sound");
+        let allowed = |profile: &str, line: &str| {
+            let log = Log { steps: vec![("forward".into(), line.into())], stdout: String::new() };
+            let solvers = used(&log, Allowed::by(policy.profile(profile).expect("it is in the policy")));
+            solvers.first().map(|solver| (solver.name.clone(), solver.allowed))
+        };
+        for (line, name, gemm, naive) in [
+            ("MIOpen(HIP): Info [ConvolutionForward] algo = 0, workspace = 7", "algorithm GEMM", true, true),
+            ("MIOpen(HIP): Info [ConvolutionBackwardData] algo = 1, workspace = 0", "algorithm Direct", false, true),
+            (
+                "MIOpen(HIP): Info [ConvolutionBackwardWeights] algo = 3, workspace = 0",
+                "algorithm Winograd",
+                false,
+                false,
+            ),
+            ("MIOpen(HIP): Info [ConvolutionForward] algo = 5, workspace = 0", "algorithm ImplicitGEMM", false, false),
+            (
+                "MIOpen(HIP): Info [ConvolutionForward] algo = 9, workspace = 0",
+                "algorithm of an unknown kind",
+                false,
+                false,
+            ),
+        ] {
+            assert_eq!(allowed("gemm", line), Some((name.to_owned(), gemm)), "{line}");
+            assert_eq!(allowed("gemm-naive", line), Some((name.to_owned(), naive)), "{line}");
+            assert_eq!(allowed("stock", line), Some((name.to_owned(), true)), "{line}");
+        }
+        assert_eq!(
+            allowed("gemm", "MIOpen(HIP): Info [GetSolutions] algo = 3, time = 1"),
+            None,
+            "nothing was executed"
+        );
+        assert_eq!(allowed("gemm", "[ConvolutionForward] algo = 3"), None);
     }
 
     #[test]

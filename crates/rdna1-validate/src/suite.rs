@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::Args as ClapArgs;
 use glob::Pattern;
 use rdna1_core::gfx::GfxSetting;
@@ -26,6 +26,9 @@ use crate::{FAILED, Outcome};
 
 /// Exit status where a case failed.
 const CASE_FAILED: u8 = 1;
+
+/// Exit status for wrong usage, as clap has it.
+const USAGE: u8 = 2;
 
 /// Exit status where no case was selected.
 const NOTHING_SELECTED: u8 = 4;
@@ -47,7 +50,7 @@ pub enum Format {
 /// Arguments of the suite.
 #[derive(Debug, ClapArgs)]
 pub struct Args {
-    /// How much to check: quick takes under a minute, medium some minutes, long up to an hour.
+    /// How much to check: quick takes about a minute, medium some minutes, long up to an hour (estimated; no card has shown it yet).
     #[arg(long, value_name = "LEVEL", default_value = "quick")]
     pub level: Level,
     /// What to compute on: auto (the card), cuda (PyTorch's name for a GPU, ROCm's as well) or cpu.
@@ -71,7 +74,7 @@ pub struct Args {
     /// List the selected cases and run none.
     #[arg(long)]
     pub list: bool,
-    /// Seconds that a case may take; models get five times as many.
+    /// Seconds that a case may take; models get five times as many, the first touch of the device twice.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub timeout: Duration,
     /// Seconds that Python may take to start and to import PyTorch.
@@ -118,7 +121,7 @@ pub fn run(root: Root, args: &Args) -> anyhow::Result<Outcome> {
         return Ok(Outcome { stdout, ..Outcome::default() });
     }
     // Before an hour of computing, not after it.
-    let place = args.report.as_deref().map(Place::open).transpose()?;
+    let place = args.report.as_deref().map(|file| anyhow::Ok((Place::open(file)?, file))).transpose()?;
     let options = Options {
         root,
         python: args.python.clone(),
@@ -133,47 +136,67 @@ pub fn run(root: Root, args: &Args) -> anyhow::Result<Outcome> {
     };
     let interrupted = Arc::new(AtomicBool::new(false));
     watch_signals(&interrupted)?;
-    let report = session::run(&options, &cases, &mut Progress::new(), &interrupted)?;
-    if let Some(place) = place {
-        place.write(&report)?;
+    let report = match session::run(&options, &cases, &mut Progress::new(), &interrupted) {
+        Err(error) if error.usage => {
+            return Ok(Outcome { stderr: format!("{error}\n"), status: USAGE, ..Outcome::default() });
+        }
+        ran => ran?,
+    };
+    if let Some((place, file)) = place {
+        place.write(&report, file)?;
     }
     Ok(Outcome { stdout: printed(&report, args.format)?, stderr: String::new(), status: status(&report) })
 }
 
-/// Where a report is written to.
+/// Where a report is written to. A file is replaced as a whole, at the end: until
+/// then an earlier report stays, and whoever reads sees one or the other.
 enum Place {
-    /// A file, written in place.
-    File(PathBuf),
-    /// A file that a collector may read at any moment: it is replaced as a whole.
-    /// The new one has no name that a collector would look at.
+    /// This is put in place of the file. It has no name that a collector of metrics would look at.
     Replaced(PathBuf, tempfile::NamedTempFile),
+    /// What is no file (a pipe, a terminal), or lies where no other file can be made.
+    Written(PathBuf),
 }
 
 impl Place {
     fn open(file: &Path) -> anyhow::Result<Self> {
         let cannot = || format!("cannot write {}", file.display());
-        if file.extension().is_some_and(|extension| extension == "prom") {
-            let dir = file.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let new = tempfile::Builder::new().prefix(".rdna1-").tempfile_in(dir).with_context(cannot)?;
-            return Ok(Self::Replaced(file.to_owned(), new));
+        let known = std::fs::metadata(file).ok();
+        ensure!(!known.as_ref().is_some_and(std::fs::Metadata::is_dir), "{}: it is a directory", cannot());
+        // A link stays one.
+        let target = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+        let is_other = known.as_ref().is_some_and(|metadata| !metadata.is_file());
+        let dir = target.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Whoever collects metrics is not who measured.
+        let is_for_others = file.extension().is_some_and(|extension| extension == "prom");
+        let mode = known.as_ref().map_or(0o666, |metadata| metadata.permissions().mode() & 0o777);
+        let new = tempfile::Builder::new().prefix(".rdna1-").permissions(Permissions::from_mode(mode)).tempfile_in(dir);
+        match new {
+            Ok(new) if !is_other => {
+                if is_for_others {
+                    new.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(cannot)?;
+                }
+                Ok(Self::Replaced(target, new))
+            }
+            Err(error) if known.is_none() => Err(error).with_context(cannot),
+            _ => {
+                // Neither emptied nor waited for, as opening a pipe might.
+                rustix::fs::access(file, rustix::fs::Access::WRITE_OK).with_context(cannot)?;
+                Ok(Self::Written(target))
+            }
         }
-        std::fs::File::create(file).with_context(cannot)?;
-        Ok(Self::File(file.to_owned()))
     }
 
-    fn write(self, report: &Report) -> anyhow::Result<()> {
-        let (Self::File(file) | Self::Replaced(file, _)) = &self;
-        let cannot = format!("cannot write {}", file.display());
-        let text = printed(report, Format::by_name(file))?;
+    fn write(self, report: &Report, named: &Path) -> anyhow::Result<()> {
+        let cannot = || format!("cannot write {}", named.display());
+        let text = printed(report, Format::by_name(named))?;
         // A page in a file has no colours.
         let text = anstream::adapter::strip_str(&text).to_string();
         match self {
-            Self::File(file) => std::fs::write(file, text).context(cannot),
+            Self::Written(file) => std::fs::write(file, text).with_context(cannot),
             Self::Replaced(file, mut new) => {
-                new.write_all(text.as_bytes()).with_context(|| cannot.clone())?;
-                // Whoever collects is not who measured.
-                new.as_file().set_permissions(Permissions::from_mode(0o644)).with_context(|| cannot.clone())?;
-                new.persist(file).map(drop).context(cannot)
+                new.write_all(text.as_bytes()).with_context(cannot)?;
+                new.as_file().sync_all().with_context(cannot)?;
+                new.persist(file).map(drop).with_context(cannot)
             }
         }
     }

@@ -23,8 +23,9 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 Json = Dict[str, Any]
 
-# What PyTorch came with: something else may have switched MIOpen off already.
-SETTINGS = {"miopen": True}
+# What PyTorch came with: something else may have switched MIOpen off already, and
+# whether MIOpen is asked to search (`benchmark`) differs between releases for ROCm.
+SETTINGS = {"miopen": True, "benchmark": False}
 
 # Repetitions of each computation: two show whether it is repeatable.
 REPEATS = 2
@@ -102,10 +103,12 @@ def digest(tensors: List[Any]) -> int:
     and that on the number of threads."""
     import torch
 
-    integers = {8: torch.int64, 4: torch.int32, 2: torch.int16}
+    integers = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.uint8}
     total = 0
     for tensor in tensors:
-        flat = tensor.detach().contiguous().view(-1)
+        tensor = tensor.detach()
+        # Of a complex number, its two parts.
+        flat = (torch.view_as_real(tensor) if tensor.is_complex() else tensor).contiguous().view(-1)
         total += int(flat.view(integers[flat.element_size()]).to(torch.int64).sum().item()) if flat.numel() else 0
     return total
 
@@ -201,7 +204,8 @@ def conv_device(
     leaves += [b.to(outer).to(device)] if b is not None else []
     leaves = [t.detach().requires_grad_() for t in leaves]
     g = laid_out(g.to(device), memory)
-    torch.backends.cudnn.benchmark = work["benchmark"]
+    if work["benchmark"] is not None:
+        torch.backends.cudnn.benchmark = work["benchmark"]
     torch.backends.cudnn.enabled = work["miopen"] and SETTINGS["miopen"]
     results = []
     for _ in range(REPEATS):
@@ -471,12 +475,33 @@ def answer_of(model: Any, inputs: Tuple[Any, ...]) -> Any:
     import torch
 
     with torch.no_grad():
-        output = model(*inputs)
-    if isinstance(output, dict):
-        output = next(iter(output.values()))
-    if isinstance(output, (tuple, list)):
-        output = output[0]
+        output = tensor_of(model(*inputs))
     return output.detach().to("cpu").to(torch.float64)
+
+
+def tensor_of(output: Any) -> Any:
+    """The tensor that stands for a model's answer: itself, the first one in a
+    sequence or mapping (segmentation and detection models, Transformers), or in
+    an object's fields."""
+    import torch
+
+    found = first_tensor(output)
+    if not isinstance(found, torch.Tensor):
+        raise Unsupported("the model answers with {}, in which there is no tensor".format(type(output).__name__))
+    return found
+
+
+def first_tensor(value: Any) -> Any:
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        return value
+    if isinstance(value, dict):
+        value = list(value.values())
+    elif not isinstance(value, (tuple, list)):
+        value = list(getattr(value, "__dict__", {}).values())
+    tensors = (first_tensor(one) for one in value)
+    return next((one for one in tensors if one is not None), None)
 
 
 def floating(inputs: Tuple[Any, ...], convert: Callable[[Any], Any]) -> Tuple[Any, ...]:
@@ -491,13 +516,25 @@ def floating(inputs: Tuple[Any, ...], convert: Callable[[Any], Any]) -> Tuple[An
 
 def model_reference(work: Json) -> Dict[str, Any]:
     """The answer in float64, and how far the CPU's own float32 is from it."""
+    import torch
+
     model, inputs = build_model(work)
     model.eval()
     single = answer_of(model, inputs)
-    start = digest(list(model.parameters()) + list(floating(inputs, lambda t: t)))
+    start = digest(starting_numbers(model, inputs))
     double = answer_of(model.double(), floating(inputs, lambda t: t.double()))
-    largest = float(double.abs().max().item()) or 1.0
-    return {"output": double, "digest": start, "cpu-error": (single - double).abs().max() / largest}
+    for name, answer in (("float32", single), ("float64", double)):
+        if not bool(torch.isfinite(answer).all().item()):
+            raise ValueError("in {} on the CPU the model's own answer is not finite: nothing to compare with".format(name))
+    largest = (float(double.abs().max().item()) if double.numel() else 0.0) or 1.0
+    error = float((single - double).abs().max().item()) / largest if double.numel() else 0.0
+    return {"output": double, "digest": start, "cpu-error": error}
+
+
+def starting_numbers(model: Any, inputs: Tuple[Any, ...]) -> List[Any]:
+    import torch
+
+    return list(model.parameters()) + [value for value in inputs if isinstance(value, torch.Tensor)]
 
 
 def model_inference(
@@ -505,7 +542,7 @@ def model_inference(
 ) -> List[Dict[str, Any]]:
     model, inputs = build_model(work)
     model.eval()
-    same_start(reference, list(model.parameters()) + list(floating(inputs, lambda t: t)))
+    same_start(reference, starting_numbers(model, inputs))
     model.to(device)
     inputs = tuple(t.to(device) if hasattr(t, "to") else t for t in inputs)
     results = []
@@ -524,19 +561,24 @@ def model_training(work: Json, device: Any, channel: Channel, clock: Clock) -> L
     without_chance(model)
     model.to(device).train()
     inputs = tuple(t.to(device) if hasattr(t, "to") else t for t in inputs)
-    optimiser = torch.optim.SGD(model.parameters(), lr=work["rate"], momentum=0.9)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trainable:
+        raise Unsupported("the model has no parameter that could be trained")
+    optimiser = torch.optim.SGD(trainable, lr=work["rate"], momentum=0.9)
     losses: List[float] = []
     target = None
     for step in range(work["steps"]):
         channel.phase("step {}".format(step + 1))
         started = time.perf_counter()
         optimiser.zero_grad()
-        output = model(*inputs)
-        if isinstance(output, (tuple, list)):
-            output = output[0]
+        output = tensor_of(model(*inputs))
+        if not output.requires_grad:
+            raise Unsupported("the model's answer does not depend on what could be trained")
         if target is None:
             target = training_target(work, output)
         loss = target(output)
+        if not losses and float(loss.item()) == 0:
+            raise Unsupported("the model's answer is 0 from the beginning: there is nothing to learn")
         loss.backward()
         optimiser.step()
         finish(device)
@@ -544,7 +586,7 @@ def model_training(work: Json, device: Any, channel: Channel, clock: Clock) -> L
         losses.append(float(loss.item()))
     is_number = all(abs(loss) < float("inf") for loss in losses)
     nan = sum(1 for loss in losses if loss != loss)
-    error = losses[-1] / losses[0] if is_number and losses[0] else None
+    error = losses[-1] / losses[0] if is_number else None
     largest = losses[0] if is_number else 0.0
     return [measured("loss", error, largest, None, nan=nan, inf=0 if is_number else len(losses) - nan)]
 
@@ -570,6 +612,7 @@ def start(request: Json) -> Json:
     import torch
 
     SETTINGS["miopen"] = bool(torch.backends.cudnn.enabled)
+    SETTINGS["benchmark"] = bool(torch.backends.cudnn.benchmark)
     torch.set_num_threads(request["threads"])
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -594,12 +637,51 @@ def start(request: Json) -> Json:
     }
 
 
+def list_devices(channel: Channel) -> Json:
+    """What PyTorch sees. Each GPU's properties are asked for, nothing is computed."""
+    started = time.monotonic()
+    import torch
+
+    channel.phase("list")
+    if not torch.cuda.is_available():
+        raise Unsupported("torch.cuda.is_available() is False")
+    properties = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    devices = [
+        {
+            "name": str(found.name),
+            "arch": arch_of(found, torch.version.hip),
+            "pci": pci_of(found),
+            "memory_bytes": found.total_memory,
+        }
+        for found in properties
+    ]
+    return {"devices": devices, "torch_seconds": time.monotonic() - started}
+
+
+def arch_of(properties: Any, hip: Optional[str]) -> Optional[str]:
+    """The target that the device runs code for."""
+    if hip:
+        # PyTorch has it since August 2023 (pull request 107477); 1.13 and 2.0 do not tell.
+        arch = getattr(properties, "gcnArchName", None)
+        return str(arch) if arch else None
+    # On CUDA that attribute exists too, and holds the device's name.
+    return "sm_{}{}".format(properties.major, properties.minor)
+
+
+def pci_of(properties: Any) -> Optional[str]:
+    """Where the device sits, as `0000:03:00.0`; newer releases of PyTorch know."""
+    numbers = [getattr(properties, "pci_{}_id".format(part), None) for part in ("domain", "bus", "device")]
+    if any(not isinstance(number, int) for number in numbers):
+        return None
+    return "{:04x}:{:02x}:{:02x}.0".format(*numbers)
+
+
 def open_device(request: Json, channel: Channel) -> Json:
     """Touches the device for the first time."""
     started = time.monotonic()
     import torch
 
-    kind = request["device"]
+    kind = torch.device(request["device"]).type
     answer = {"kind": kind, "name": "", "arch": None, "memory_bytes": None, "multiprocessors": None, "visible": 0}
     channel.phase("open")
     if kind == "cpu":
@@ -607,21 +689,23 @@ def open_device(request: Json, channel: Channel) -> Json:
     else:
         if not torch.cuda.is_available():
             raise Unsupported("torch.cuda.is_available() is False")
-        properties = torch.cuda.get_device_properties(0)
+        index = torch.device(request["device"]).index or 0
+        # A model of the user's may say no more than `cuda`.
+        torch.cuda.set_device(index)
+        properties = torch.cuda.get_device_properties(index)
         version = None
         with contextlib.suppress(Exception):
             version = torch.backends.cudnn.version()
         answer.update(
             name=properties.name,
-            # On CUDA the first one exists too, and holds the device's name.
-            arch=properties.gcnArchName if torch.version.hip else "sm_{}{}".format(properties.major, properties.minor),
+            arch=arch_of(properties, torch.version.hip),
             memory_bytes=properties.total_memory,
             multiprocessors=properties.multi_processor_count,
             visible=torch.cuda.device_count(),
             cudnn=version,
             arch_list=list(torch.cuda.get_arch_list()),
         )
-    if not usable(torch.device(kind)):
+    if not usable(torch.device(request["device"])):
         raise RuntimeError("1 + 1 is not 2 on this device")
     answer["torch_seconds"] = time.monotonic() - started
     return answer
@@ -672,7 +756,7 @@ def case(request: Json, channel: Channel) -> Json:
     started = time.monotonic()
     work, device = request["work"], torch.device(request["device"])
     kind = work["kind"]
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.benchmark = SETTINGS["benchmark"]
     torch.backends.cudnn.enabled = SETTINGS["miopen"]
     if kind == "copy":
         return copy_device(work, device, channel)
@@ -696,13 +780,16 @@ def case(request: Json, channel: Channel) -> Json:
 def failure(error: BaseException, device: Optional[str]) -> Json:
     text = "{}: {}".format(type(error).__name__, error)
     memory = isinstance(error, MemoryError) or "out of memory" in text.lower() or "can't allocate memory" in text
-    known = any(words in text for words in ("not implemented for", "not supported on", "AutocastCPU only support"))
+    # PyTorch's own words for what it, or this device, does not claim to do.
+    words = ("not implemented for", "not supported on", "AutocastCPU only support", "does not support bfloat16")
+    known = any(some in text for some in words)
     is_cpu = device in (None, "cpu")
     result: Json = {
         "message": text[:4000],
         "where": "".join(traceback.format_exception(type(error), error, error.__traceback__))[-4000:],
         "out_of_memory": memory,
-        "unsupported": isinstance(error, Unsupported) or (is_cpu and known),
+        "unsupported": isinstance(error, Unsupported) or known,
+        "different_start": isinstance(error, Mismatch),
         "missing_module": error.name if isinstance(error, ModuleNotFoundError) else None,
         "usable": True,
     }
@@ -723,6 +810,8 @@ def serve(channel: Channel) -> None:
             what = request["what"]
             if what == "start":
                 answer = start(request)
+            elif what == "list":
+                answer = list_devices(channel)
             elif what == "open":
                 answer = open_device(request, channel)
             elif what == "reference":
@@ -736,7 +825,10 @@ def serve(channel: Channel) -> None:
             message = failure(error, request.get("device"))
         sys.stdout.flush()
         mark(channel.token, "end")
-        channel.send(message)
+        try:
+            channel.send(message)
+        except ValueError as error:  # What it measured is no number that JSON has.
+            channel.send(failure(error, request.get("device")))
 
 
 def main() -> None:

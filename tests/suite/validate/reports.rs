@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The command line, and what reports hold.
 
+use std::path::Path;
+
 use rdna1_tests::program::{program, top};
+use rdna1_tests::wheel::version_py;
 
 use assert_fs::TempDir;
 
@@ -21,10 +24,40 @@ fn levels_grow_and_globs_select() {
     assert!(only.iter().all(|name| name.starts_with("size/4") || name.starts_with("copy/")) && only.len() > 5);
     let none = program("rdna1-validate").args(["--only", "no/such"]).output().expect("it runs");
     assert_eq!(none.status.code(), Some(4));
-    for wrong in [["--level", "slow"], ["--timeout", "0"], ["--only", "[a"], ["--gfx", "navi"], ["--format", "xml"]] {
+    for wrong in [
+        &["--level", "slow"][..],
+        &["--timeout", "0"],
+        &["--only", "[a"],
+        &["--gfx", "navi"],
+        &["--format", "xml"],
+        &["--any-gpu", "--profile", "gem"],
+        &["--level", "medium", "plan"],
+    ] {
         let output = program("rdna1-validate").args(wrong).output().expect("it runs");
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");
     }
+    let root = top().join("tests/cases/02-rx5600xt-ready/root").display().to_string();
+    let output = program("rdna1-validate").args(["--root", &root, "plan", "resnet18"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+/// An earlier report is all that there is until a new one is whole.
+#[test]
+fn a_report_is_replaced_as_a_whole() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let (file, link) = (dir.path().join("r.json"), dir.path().join("link.json"));
+    std::fs::write(&file, "the old one").expect("it is ours");
+    std::os::unix::fs::symlink("r.json", &link).expect("it is ours");
+    let read = || std::fs::read_to_string(&file).expect("it is there");
+    let output = program("rdna1-validate").args(["--report"]).arg(&file).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(3), "there is no card here: {output:?}");
+    assert_eq!(read(), "the old one");
+    assert_eq!(std::fs::read_dir(dir.path()).expect("it is ours").count(), 2, "and nothing beside it");
+    run("text", &dir, &["--report", &link.display().to_string()]);
+    assert!(read().starts_with('{') && link.is_symlink(), "{:.40}", read());
+    // What is no file stays what it is.
+    run("text", &dir, &["--report", "/dev/null"]);
+    assert!(!Path::new("/dev/null").is_file() && Path::new("/dev/null").exists());
 }
 
 /// A run with an interpreter that answers that everything is right but one thing.
@@ -34,6 +67,7 @@ fn run(format: &str, dir: &TempDir, more: &[&str]) -> String {
     command.arg("--python").arg(top().join("tests/validate/misbehaving.py")).args(more);
     command.env("RDNA1_TEST_BEHAVIOUR", "exception").env("HOME", dir.path()).env("USER", "maxmustermann");
     command.env("MIOPEN_USER_DB_PATH", dir.path().join("db")).env("HIP_VISIBLE_DEVICES", "maxmustermann");
+    command.env("ROCR_VISIBLE_DEVICES", "GPU-0f1e2d3c4b5a6978");
     let output = command.output().expect("it runs");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8(output.stdout).expect("text")
@@ -46,7 +80,8 @@ fn reports_fit_the_schema_and_hold_nothing_private() {
     crate::schema::accepts("docs/schema/report.schema.json", &json);
     let home = dir.path().display().to_string();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("proc is there");
-    for private in [home.as_str(), "maxmustermann", host.trim()] {
+    assert!(json.contains("GPU-SERIAL"), "{json}");
+    for private in [home.as_str(), "maxmustermann", host.trim(), "0f1e2d3c4b5a6978"] {
         assert!(!json.contains(private) || private.len() < 3 || private == "localhost", "{private}: {json}");
     }
     assert!(json.contains("~/db") && json.contains("miopenStatusUnknownError"));
@@ -100,4 +135,30 @@ fn the_named_interpreter_goes_before_the_active_and_that_before_the_systems() {
     assert_eq!(chosen(true, &both), "--python");
     assert_eq!(chosen(false, &both), "VIRTUAL_ENV");
     assert_eq!(chosen(false, &both[1..]), "CONDA_PREFIX");
+}
+
+/// Without an active environment: the first of `PATH`, if it has a PyTorch. (The step
+/// after it, the system's, needs a ROCm PyTorch in /usr, which no test machine has.)
+#[test]
+fn the_paths_python_is_taken_where_it_has_a_pytorch() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let at = |path: &str| dir.path().join(path);
+    let torch = at("lib/python3.11/site-packages/torch");
+    std::fs::create_dir_all(at("bin")).expect("it is ours");
+    std::fs::copy(top().join("tests/validate/misbehaving.py"), at("bin/python3.11")).expect("it can be copied");
+    std::os::unix::fs::symlink("python3.11", at("bin/python3")).expect("it is ours");
+    let chosen = || {
+        let mut command = program("rdna1-validate");
+        command.args(["--any-gpu", "--only", "copy/elements1", "--format", "json"]);
+        command.env("PATH", format!("{}:/usr/bin:/bin", at("bin").display()));
+        let output = command.output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        match serde_json::from_slice::<serde_json::Value>(&output.stdout) {
+            Ok(report) => report["interpreter"]["chosen_by"].as_str().expect("text").to_owned(),
+            Err(_) => text,
+        }
+    };
+    std::fs::create_dir_all(&torch).expect("it is ours");
+    std::fs::write(torch.join("version.py"), version_py("2.7.1+rocm6.3", "'6.3'")).expect("it is ours");
+    assert_eq!(chosen(), "PATH");
 }

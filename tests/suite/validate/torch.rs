@@ -128,6 +128,20 @@ fn a_broken_convolution_is_caught_and_the_controls_say_where() {
     }
 }
 
+/// What the worker does by itself, with the PyTorch of this machine.
+#[test]
+fn the_workers_own_functions() {
+    if !has_torch() {
+        return;
+    }
+    let mut command = Command::new(PYTHON);
+    command.arg(top().join("tests/validate/worker_checks.py"));
+    command.arg(top().join("crates/rdna1-validate/worker/worker.py")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).matches("ok ").count(), 5);
+}
+
 #[test]
 fn a_model_of_the_users() {
     if !has_torch() {
@@ -136,7 +150,16 @@ fn a_model_of_the_users() {
     let dir = TempDir::new().expect("a temporary directory");
     let source = "import torch\n\
         def good():\n    return torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU()), torch.randn(1, 3, 9, 9)\n\
-        def bad():\n    raise ValueError('no weights here')\n";
+        def bad():\n    raise ValueError('no weights here')\n\
+        class Named(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n        \
+        self.conv = torch.nn.Conv2d(3, 4, 3)\n        self.register_buffer('mask', torch.ones(1, dtype=torch.bool))\n    \
+        def forward(self, x, on):\n        return {'out': self.conv(x) * on, 'aux': None}\n\
+        def named():\n    return Named(), (torch.randn(1, 3, 9, 9), torch.ones(1, dtype=torch.bool))\n\
+        def frozen():\n    return good()[0].requires_grad_(False), torch.randn(1, 3, 9, 9)\n\
+        class Zero(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n        \
+        self.w = torch.nn.Parameter(torch.zeros(4))\n    def forward(self, x):\n        return self.w * x.mean()\n\
+        def zero():\n    return Zero(), torch.randn(1, 3, 9, 9)\n\
+        def nan():\n    return torch.nn.ReLU(), torch.full([4], float('nan'))\n";
     std::fs::write(dir.path().join("mine.py"), source).expect("it is ours");
     let run = |model: &str| {
         let mut command = suite(&["--only", "copy/elements1", "--model", model]);
@@ -145,8 +168,34 @@ fn a_model_of_the_users() {
     let good = run("mine:good");
     assert_eq!(good.status.code(), Some(0), "{good:?}");
     assert_eq!(report(&good)["counts"]["passed"], 3);
+    let model = |name: &str| {
+        let output = run(name);
+        let report = report(&output);
+        let verdicts: Vec<String> = report["cases"].as_array().expect("cases")[1..]
+            .iter()
+            .map(|case| {
+                format!("{} {}", case["verdict"].as_str().expect("text"), case["detail"].as_str().unwrap_or(""))
+            })
+            .collect();
+        (verdicts, output.status.code())
+    };
+    assert_eq!(model("mine:named"), (vec!["pass ".to_owned(), "pass ".to_owned()], Some(0)));
+    for (name, first, second, status) in [
+        ("mine:frozen", "pass ", "skipped Unsupported: the model has no parameter that could be trained", Some(0)),
+        ("mine:zero", "pass ", "skipped Unsupported: the model's answer is 0 from the beginning", Some(0)),
+        (
+            "mine:nan",
+            "no-reference ValueError: in float32 on the CPU the model's own answer is not finite",
+            "skipped",
+            Some(3),
+        ),
+    ] {
+        let (verdicts, got) = model(name);
+        assert!(verdicts[0].starts_with(first) && verdicts[1].starts_with(second), "{name}: {verdicts:?}");
+        assert_eq!(got, status, "{name}");
+    }
     let bad = run("mine:bad");
-    assert_eq!(bad.status.code(), Some(1));
+    assert_eq!(bad.status.code(), Some(1), "the training has no reference to miss");
     assert!(String::from_utf8_lossy(&bad.stdout).contains("no weights here"));
     assert_eq!(suite(&["--model", "mine"]).output().expect("it runs").status.code(), Some(2));
 }

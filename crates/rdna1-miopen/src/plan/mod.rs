@@ -267,6 +267,24 @@ pub fn run(policy: &Policy, options: &Options) -> Result<Report, PlanError> {
     })
 }
 
+/// What becomes of one convolution in one direction by the rules, under
+/// switches that may differ from the profile's own, and which other profile
+/// serves it where this one does not.
+///
+/// # Errors
+/// If a profile of the policy has a value that MIOpen refuses.
+pub fn of_one(
+    policy: &Policy,
+    profile: &Profile,
+    switches: &Switches,
+    convolution: &crate::Convolution,
+    direction: Direction,
+    card: &Card,
+) -> Result<Step, PlanError> {
+    let found = decide::by_rules(convolution, direction, switches, card);
+    Ok(decide::step(convolution, direction, found, card, &others(policy, profile)?))
+}
+
 fn profile<'a>(policy: &'a Policy, id: Option<&str>) -> Result<&'a Profile, PlanError> {
     let Some(id) = id else { return Ok(policy.default_profile()) };
     policy.profile(id).ok_or_else(|| PlanError::Profile {

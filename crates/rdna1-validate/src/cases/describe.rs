@@ -56,7 +56,8 @@ impl fmt::Display for Convolution {
             (self.bias, "bias"),
             (self.memory == Memory::ChannelsLast, "channels-last"),
             (self.memory == Memory::NonContiguous, "non-contiguous"),
-            (self.benchmark, "cudnn.benchmark"),
+            (self.benchmark == Some(true), "cudnn.benchmark"),
+            (self.benchmark == Some(false), "cudnn.benchmark off"),
             (!self.miopen, "without MIOpen"),
         ];
         flags.iter().filter(|(on, _)| *on).try_for_each(|(_, word)| write!(f, ", {word}"))

@@ -62,7 +62,9 @@ fn medium_has_what_was_promised() {
     has("autocast", &|c| c.autocast.is_some());
     has("channels-last", &|c| c.memory == Memory::ChannelsLast);
     has("views", &|c| c.memory == Memory::NonContiguous);
-    has("benchmark", &|c| c.benchmark);
+    has("benchmark", &|c| c.benchmark == Some(true));
+    has("benchmark off", &|c| c.benchmark == Some(false));
+    has("benchmark as it comes", &|c| c.benchmark.is_none());
     has("MIOpen switched off", &|c| !c.miopen);
     let models = ["resnet18", "resnet50", "vgg16", "efficientnet_b0", "mobilenet_v2", "densenet121"];
     for name in models.iter().flat_map(|model| [format!("inference/{model}"), format!("training/{model}")]) {

@@ -130,9 +130,10 @@ pub struct Convolution {
     /// How input and weights lie in memory.
     #[serde(default)]
     pub memory: Memory,
-    /// `torch.backends.cudnn.benchmark`.
+    /// `torch.backends.cudnn.benchmark`; without it, what the PyTorch comes with,
+    /// as programs have it. That is true on ROCm up to PyTorch 2.6.
     #[serde(default)]
-    pub benchmark: bool,
+    pub benchmark: Option<bool>,
     /// `torch.backends.cudnn.enabled`, which switches MIOpen.
     #[serde(default = "yes")]
     pub miopen: bool,
@@ -162,9 +163,49 @@ impl Convolution {
             data_type: problem.data_type,
             autocast: None,
             memory: Memory::Contiguous,
-            benchmark: false,
+            benchmark: None,
             miopen: true,
         }
+    }
+
+    /// The problem that PyTorch hands to MIOpen: a Conv1d as an image of height 1,
+    /// what lies beyond the edge computed before, channels-last made ordinary.
+    /// `None` for an empty batch, which it does not hand on.
+    pub fn to_problem(&self) -> Option<rdna1_miopen::Convolution> {
+        let n = self.dimensions();
+        let (mut input, mut kernel) = (self.input.clone(), self.kernel.expand(n));
+        let (mut stride, mut dilation) = (self.stride.expand(n), self.dilation.expand(n));
+        let mut padding = match &self.padding {
+            Padding::Numbers(sizes) => sizes.expand(n),
+            // Where both sides differ, PyTorch pads one of them itself.
+            Padding::Word(PaddingWord::Same) => (0..n).map(|d| dilation[d] * (kernel[d] - 1) / 2).collect(),
+        };
+        if self.padding_mode != PaddingMode::Zeros {
+            input.iter_mut().zip(&padding).for_each(|(size, padding)| *size += 2 * padding);
+            padding = vec![0; n];
+        }
+        if n == 1 {
+            for (sizes, one) in
+                [(&mut input, 1), (&mut kernel, 1), (&mut stride, 1), (&mut dilation, 1), (&mut padding, 0)]
+            {
+                sizes.insert(0, one);
+            }
+        }
+        let problem = rdna1_miopen::Convolution {
+            batch: self.batch,
+            channels: self.channels,
+            filters: self.filters,
+            groups: self.groups,
+            input,
+            kernel,
+            padding,
+            stride,
+            dilation,
+            transposed: self.transposed,
+            data_type: self.computes_in(),
+            layout: rdna1_miopen::Layout::ChannelsFirst,
+        };
+        problem.check().ok().map(|()| problem)
     }
 
     /// Dimensions of the image: 1, 2 or 3.
@@ -343,7 +384,7 @@ impl Work {
                 convolution.data_type = convolution.computes_in();
                 convolution.autocast = None;
                 convolution.memory = Memory::Contiguous;
-                convolution.benchmark = false;
+                convolution.benchmark = None;
                 convolution.miopen = true;
             }
             Self::Elementwise { .. } | Self::Matmul { .. } | Self::BatchNorm { .. } | Self::ModelInference(_) => {}

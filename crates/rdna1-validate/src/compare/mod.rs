@@ -189,7 +189,7 @@ pub fn compare(reports: Vec<(String, Report)>) -> Comparison {
         let verdicts = verdicts(name);
         if verdicts.iter().all(|verdict| *verdict == Some(Verdict::Pass)) {
             common.push(name.clone());
-        } else if verdicts.iter().flatten().any(|verdict| verdict.is_failure()) {
+        } else if verdicts.iter().flatten().copied().any(is_without_result) {
             differences.push(Difference { case: name.clone(), verdicts });
         }
     }
@@ -202,6 +202,12 @@ pub fn compare(reports: Vec<(String, Report)>) -> Comparison {
     Comparison { version: 1, runs, passed_everywhere: common.len(), differences, regressions }
 }
 
+/// Whether a program would have got no right result: also where the profile is
+/// known to refuse, as that may have come with a newer PyTorch.
+fn is_without_result(verdict: Verdict) -> bool {
+    verdict.is_failure() || verdict == Verdict::Refused
+}
+
 /// Of each group, each run against the one before.
 fn regressions(entries: &[Entry]) -> Vec<Regression> {
     let mut found = Vec::new();
@@ -211,7 +217,7 @@ fn regressions(entries: &[Entry]) -> Vec<Regression> {
             continue;
         }
         let passed = |name: &&String| before.get(*name).is_some_and(|(verdict, _)| *verdict == Verdict::Pass);
-        let failing = after.iter().filter(|(_, (verdict, _))| verdict.blames_device()).map(|(name, _)| name);
+        let failing = after.iter().filter(|(_, (verdict, _))| is_without_result(*verdict)).map(|(name, _)| name);
         let cases: Vec<String> = failing.filter(passed).cloned().collect();
         let changes = [
             ("kernel", &earlier.kernel, &later.kernel),

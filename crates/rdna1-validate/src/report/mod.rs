@@ -18,7 +18,7 @@ pub const VERSION: u32 = 1;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// The controls and a few convolutions of each kind: under a minute.
+    /// The controls and a few convolutions of each kind: about a minute.
     Quick,
     /// Every kind of convolution, and the models: some minutes.
     Medium,
@@ -79,7 +79,8 @@ pub struct Check {
 pub struct Solver {
     /// What of the case ran: `forward`, `grad-input` or `grad-weight`.
     pub phase: String,
-    /// The solver, as MIOpen names it: `GemmFwdRest`.
+    /// The solver, as MIOpen names it: `GemmFwdRest`; where MIOpen says no more
+    /// than which kind was executed, that kind: `algorithm GEMM`.
     pub name: String,
     /// Whether the profile in force lets it run.
     pub allowed: bool,
@@ -146,6 +147,12 @@ pub struct Counts {
     pub passed: usize,
     /// Those that failed in any way.
     pub failed: usize,
+    /// Those that MIOpen has no solver for under the profile in force, as its rules say.
+    #[serde(default)]
+    pub refused: usize,
+    /// Those that there was no reference for.
+    #[serde(default)]
+    pub no_reference: usize,
     /// Those that this PyTorch or device cannot do and nobody expects it to.
     pub skipped: usize,
     /// Those that the run did not come to.
@@ -171,6 +178,18 @@ pub struct Timing {
     pub references: f64,
     /// Starts of workers, restarts after a loss included.
     pub starts: u32,
+}
+
+/// What MIOpen's log shows of the convolutions that it computed. A step is a
+/// convolution's `forward`, `grad-input` or `grad-weight`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// Steps with a solver, or a kind of solver, in the log.
+    pub steps: usize,
+    /// Steps that MIOpen was to compute and that came to their end.
+    pub of: usize,
 }
 
 /// Which part of the stack is broken, if one is.
@@ -199,7 +218,9 @@ pub struct Report {
     pub started: String,
     /// The level that was asked for; absent where cases were chosen otherwise.
     pub level: Option<Level>,
-    /// Whether everything that ran passed, something did run, and it ran to its end.
+    /// Whether everything that ran passed or is refused by the profile's rules,
+    /// something did pass, it ran to its end, and a profile that rules solvers
+    /// out was seen to do so.
     pub passed: bool,
     /// How it ended.
     pub end: End,
@@ -207,6 +228,10 @@ pub struct Report {
     pub diagnosis: Diagnosis,
     /// Totals.
     pub counts: Counts,
+    /// Of how many steps MIOpen's own log shows by what they were computed;
+    /// absent where MIOpen was to compute nothing.
+    #[serde(default)]
+    pub shown: Option<Shown>,
     /// Where the time went.
     pub timing: Timing,
     /// The machine.
@@ -231,6 +256,8 @@ impl Report {
             selected: cases.len(),
             passed: of(|verdict| verdict == Verdict::Pass),
             failed: of(Verdict::is_failure),
+            refused: of(|verdict| verdict == Verdict::Refused),
+            no_reference: of(|verdict| verdict == Verdict::NoReference),
             skipped: of(|verdict| verdict == Verdict::Skipped),
             not_run: of(|verdict| verdict == Verdict::NotRun),
         }

@@ -36,8 +36,9 @@ pub enum Verdict {
     Garbage,
     /// The worker cannot be killed: the kernel holds it (state D).
     Stuck,
-    /// The CPU did not compute what the result is to be compared with, so that
-    /// nothing is known of the device.
+    /// MIOpen has no solver for it under this profile, as its rules say (`rdna1-validate plan`).
+    Refused,
+    /// There was nothing to compare with: the CPU's reference failed, or started from other numbers.
     NoReference,
     /// Neither this PyTorch nor this device claims to do it.
     Skipped,
@@ -48,13 +49,14 @@ pub enum Verdict {
 impl Verdict {
     /// Whether the case failed.
     pub fn is_failure(self) -> bool {
-        !matches!(self, Self::Pass | Self::Skipped | Self::NotRun)
+        !matches!(self, Self::Pass | Self::Refused | Self::NoReference | Self::Skipped | Self::NotRun)
     }
 
-    /// Whether the device failed, as far as is known: what the CPU could not do is
-    /// a failure of the run, and says nothing of the device.
-    pub fn blames_device(self) -> bool {
-        self.is_failure() && self != Self::NoReference
+    /// Whether it failed in a way that tells against the part of the stack that
+    /// it exercises. Right numbers by the wrong solver, late, or for want of
+    /// memory none do not.
+    pub fn is_broken(self) -> bool {
+        self.is_failure() && !matches!(self, Self::Solver | Self::Late | Self::OutOfMemory)
     }
 
     /// Whether the worker was lost, so that its device may be in trouble.
@@ -78,6 +80,7 @@ impl Verdict {
             Self::NoAnswer => "NO ANSWER",
             Self::Garbage => "GARBAGE",
             Self::Stuck => "STUCK",
+            Self::Refused => "REFUSED",
             Self::NoReference => "NO REFERENCE",
             Self::Skipped => "SKIPPED",
             Self::NotRun => "NOT RUN",
@@ -88,6 +91,10 @@ impl Verdict {
     pub fn remedy(self) -> Option<&'static str> {
         Some(match self {
             Self::Pass | Self::Skipped | Self::NotRun => return None,
+            Self::Refused => "use another profile for programs that need this, gemm-naive first (--profile)",
+            Self::NoReference => {
+                "this is about the CPU's side (memory, disk space, the model itself), not about the card; mend it and run again"
+            }
             Self::Wrong | Self::NotFinite | Self::Unstable => {
                 "do not trust results of this kind on this device; try another gfx choice or profile bypass (--gfx, --profile)"
             }
@@ -106,9 +113,6 @@ impl Verdict {
             Self::NoAnswer => "what the worker printed says why it ended",
             Self::Garbage => {
                 "something else writes where the answers go, or memory is damaged; what came is in the report"
-            }
-            Self::NoReference => {
-                "the device was not asked; the message says why the CPU has no result to compare with (memory, time: --timeout)"
             }
             Self::Stuck => "reboot: the kernel driver holds the process and the card, and nothing else frees them",
         })

@@ -9,7 +9,7 @@ use super::choose::{Outcome, Verdict};
 
 /// What a report says of the candidate that was measured.
 pub fn outcome(report: &Report) -> Outcome {
-    let tried: Vec<&CaseResult> = report.cases.iter().filter(|case| says_something(case.verdict)).collect();
+    let tried: Vec<&CaseResult> = report.cases.iter().filter(|case| tells(case.verdict)).collect();
     let worst = tried.iter().map(|case| (weight(case.verdict), case)).max_by_key(|(weight, _)| *weight);
     let passed = || tried.iter().filter(|case| case.verdict == CaseVerdict::Pass);
     let timed = |case: &&CaseResult| Some((case.name.clone(), case.warm_seconds?));
@@ -51,9 +51,9 @@ pub fn outcome(report: &Report) -> Outcome {
     }
 }
 
-/// Whether a case's verdict tells anything of the candidate: what was not run does
-/// not, and neither does what the CPU could not compute to compare it with.
-fn says_something(verdict: CaseVerdict) -> bool {
+/// Whether a case's verdict says anything of the candidate. Where the CPU's
+/// reference failed, it does not.
+fn tells(verdict: CaseVerdict) -> bool {
     !matches!(verdict, CaseVerdict::Skipped | CaseVerdict::NotRun | CaseVerdict::NoReference)
 }
 
@@ -73,7 +73,11 @@ fn of_case(verdict: CaseVerdict) -> Verdict {
         CaseVerdict::Pass | CaseVerdict::Skipped | CaseVerdict::NotRun | CaseVerdict::NoReference => Verdict::Passed,
         // Late is slow and not hung; memory may be another program's; a solver that
         // the profile rules out is none that computed wrongly.
-        CaseVerdict::Error | CaseVerdict::OutOfMemory | CaseVerdict::Late | CaseVerdict::Solver => Verdict::RefusesSome,
+        CaseVerdict::Error
+        | CaseVerdict::Refused
+        | CaseVerdict::OutOfMemory
+        | CaseVerdict::Late
+        | CaseVerdict::Solver => Verdict::RefusesSome,
         CaseVerdict::Wrong | CaseVerdict::NotFinite | CaseVerdict::Unstable => Verdict::Wrong,
         CaseVerdict::Crash | CaseVerdict::NoAnswer | CaseVerdict::Garbage => Verdict::Crashed,
         CaseVerdict::Timeout | CaseVerdict::Stuck => Verdict::Hung,

@@ -21,9 +21,11 @@ pub enum Question<'a> {
         /// Beginnings of the variables to report.
         variables: Vec<String>,
     },
+    /// Say which devices PyTorch sees.
+    List,
     /// Touch the device.
     Open {
-        /// `cuda` or `cpu`.
+        /// `cpu`, or which GPU: `cuda:0`.
         device: &'a str,
     },
     /// Compute a reference.
@@ -86,6 +88,9 @@ pub struct Failure {
     pub out_of_memory: bool,
     /// Whether nobody claims that this works.
     pub unsupported: bool,
+    /// Whether the worker started from other numbers than its reference.
+    #[serde(default)]
+    pub different_start: bool,
     /// The module that could not be found, if it was that.
     pub missing_module: Option<String>,
     /// Whether the device still computes.
@@ -114,6 +119,30 @@ pub struct Started {
     pub environment: BTreeMap<String, String>,
     /// Seconds in PyTorch.
     pub torch_seconds: f64,
+}
+
+/// The answer to `list`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listed {
+    /// The GPUs, in PyTorch's order.
+    pub devices: Vec<Visible>,
+    /// Seconds in PyTorch.
+    pub torch_seconds: f64,
+}
+
+/// A GPU that PyTorch sees.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Visible {
+    /// Its name.
+    pub name: String,
+    /// The target that it runs code for; PyTorch 1.13 and 2.0 do not tell on ROCm.
+    pub arch: Option<String>,
+    /// Where it sits, as `0000:03:00.0`; old releases do not tell.
+    pub pci: Option<String>,
+    /// Memory in bytes.
+    pub memory_bytes: Option<u64>,
 }
 
 /// The answer to `open`.

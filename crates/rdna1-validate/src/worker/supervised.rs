@@ -92,7 +92,8 @@ pub struct Supervised {
     process: Option<Process>,
     sender: Sender<Event>,
     events: Receiver<Event>,
-    interrupted: Arc<AtomicBool>,
+    /// Each of them ends what is being asked.
+    interrupted: Vec<Arc<AtomicBool>>,
     log: Recorder,
     /// Starts so far.
     pub starts: u32,
@@ -102,7 +103,15 @@ impl Supervised {
     /// One that has not been started yet.
     pub fn new(spec: Spec, interrupted: Arc<AtomicBool>) -> Self {
         let (sender, events) = channel();
+        let interrupted = vec![interrupted];
         Self { spec, process: None, sender, events, interrupted, log: Recorder::default(), starts: 0 }
+    }
+
+    /// The same, which another flag interrupts as well.
+    #[must_use]
+    pub fn stopped_by(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.interrupted.push(flag);
+        self
     }
 
     /// Whether it is there.
@@ -184,7 +193,7 @@ impl Supervised {
     /// The next event of the worker that is running; `None` when time is up.
     fn next(&mut self, until: Instant) -> Result<Option<What>, Lost> {
         loop {
-            if self.interrupted.load(Ordering::Relaxed) {
+            if self.interrupted.iter().any(|flag| flag.load(Ordering::Relaxed)) {
                 return Err(Lost::Interrupted);
             }
             let now = Instant::now();
@@ -223,20 +232,32 @@ impl Supervised {
         let soon = (Instant::now() + Duration::from_secs(2)).min(until.max(Instant::now() + LOOK));
         while Instant::now() < soon {
             if let Some(status) = self.process.as_mut().and_then(Process::status) {
-                // Its last words.
-                let until = Instant::now() + LOOK;
-                while let Ok(event) = self.events.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                    match event.what {
-                        What::Stdout(bytes) => self.log.stdout(&bytes),
-                        What::Stderr(bytes) => self.log.stderr(&bytes),
-                        _ => {}
-                    }
-                }
+                self.last_words();
                 return Lost::Died(status);
             }
             std::thread::sleep(Duration::from_millis(5));
         }
         Lost::Garbage("it closed the pipe for answers and went on".into())
+    }
+
+    /// What it printed before it died. What it has started may go on printing for
+    /// ever, so that an end of it is not waited for.
+    fn last_words(&mut self) {
+        let Some(worker) = self.process.as_ref().map(|process| process.id) else { return };
+        let until = Instant::now() + LOOK;
+        loop {
+            let now = Instant::now();
+            if now >= until {
+                return;
+            }
+            let Ok(event) = self.events.recv_timeout(until - now) else { return };
+            match event.what {
+                _ if event.worker != worker => {}
+                What::Stdout(bytes) => self.log.stdout(&bytes),
+                What::Stderr(bytes) => self.log.stderr(&bytes),
+                _ => {}
+            }
+        }
     }
 
     /// Ends a worker that was lost; finds out whether it can be ended at all.
