@@ -202,6 +202,69 @@ fn ended_at_any_point_the_choice_stays() {
     assert_eq!(recorded(&tree), Some(before));
 }
 
+/// The interpreter that stands in for one with PyTorch and answers that all is
+/// right, behind a shell script that may never come to it.
+fn stand_in(tree: &Tree, script: &str) -> PathBuf {
+    let python = tree.at("stand-in/python");
+    let worker = top().join("tests/validate/misbehaving.py");
+    tree.write("stand-in/python", format!("#!/bin/sh\n{script}\nexec /usr/bin/python3 {} \"$@\"\n", worker.display()));
+    make_executable(&python);
+    python
+}
+
+/// The verdict of each candidate, and the cases that it passed and was tried with.
+fn candidates(output: &Output) -> Vec<String> {
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    let rows = document["candidates"].as_array().expect("a list").iter();
+    let line = |row: &serde_json::Value| {
+        format!("{} {} {}/{}", row["gfx"], row["verdict"], row["passed"], row["tried"]).replace('"', "")
+    };
+    rows.map(line).collect()
+}
+
+/// Neither the worker nor those that compute references come to Python at all.
+#[test]
+fn an_interpreter_that_hangs_at_its_start_is_given_up() {
+    let tree = machine();
+    let python = stand_in(&tree, "exec sleep 600");
+    let file = FILE.trim_start_matches('/');
+    tree.write(file, "cards: [\"0x7340\"]\ngfx: \"10.3.0\"\nprofile: stock\n");
+    let before = std::fs::read(tree.at(file)).expect("it is there");
+    // The limit of a case, and that of a reference, ten times as long, have no part in it.
+    let mut command = select(&tree, &python, &["--only", "kernel/1x1", "--start-timeout", "2", "--timeout", "3600"]);
+    let output = command.output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    let said = text(&output);
+    assert!(said.contains("does not get as far as importing PyTorch") && said.contains("--start-timeout"), "{said}");
+    assert_eq!(std::fs::read(tree.at(file)).expect("it is there"), before);
+}
+
+/// One that hangs under one gfx choice costs the candidate that has it.
+#[test]
+fn a_start_that_hangs_under_one_gfx_choice_costs_that_candidate() {
+    let tree = machine();
+    let python = stand_in(&tree, "case \"$HSA_OVERRIDE_GFX_VERSION\" in 10.1.0) exec sleep 600;; esac");
+    let one = ["--profile", "gemm", "--all", "--only", "kernel/1x1", "--start-timeout", "5", "--json"];
+    let output = select(&tree, &python, &one).output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let expected = ["native passed 1/1", "10.1.0 hung 0/0", "10.3.0 passed 1/1"];
+    assert_eq!(candidates(&output), expected, "{}", text(&output));
+    let recorded = recorded(&tree).and_then(|selection| selection.gfx).map(|gfx| gfx.to_string());
+    assert_eq!(recorded.as_deref(), Some("native"));
+}
+
+/// What the CPU cannot compute is no fault of the candidate.
+#[test]
+fn a_reference_that_fails_is_not_held_against_a_candidate() {
+    let tree = machine();
+    let python = stand_in(&tree, "");
+    let one = ["--gfx", "native", "--profile", "gemm", "--only", "matmul/f32-512*", "--only", "kernel/1x1", "--json"];
+    let output = select(&tree, &python, &one).env("RDNA1_TEST_BEHAVIOUR", "no-product").output();
+    let output = output.expect("the program runs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(candidates(&output), ["native passed 1/1"], "{}", text(&output));
+}
+
 #[test]
 fn what_cannot_be_measured_is_said_and_not_recorded() {
     let tree = machine();

@@ -177,31 +177,84 @@ fn a_users_record_counts_for_what_that_user_runs_and_for_nothing_else() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains(OWN), "{refused:?}");
 }
 
+/// What `status` says of the record: whether the machine's gfx choice counts as
+/// measured, and why the record is out of date.
+fn standing(tree: &Tree) -> (bool, String) {
+    let document = status(tree.root().path());
+    // It stays in force, as proof or not.
+    assert_eq!(document["resolution"]["gfx"]["choice"], "native");
+    let stale = findings(&document, "stale-selection").join("\n");
+    let why = document["resolution"]["gfx"]["why"].as_str().expect("a text");
+    let machine_wide = document["recorded"].as_array().expect("a list").last().expect("a record");
+    let reasons = machine_wide["stale"].as_array().expect("a list");
+    for reason in reasons {
+        assert!(why.contains(reason.as_str().expect("a text")), "{reason} is not in: {why}");
+    }
+    (document["resolution"]["gfx"]["verified"].as_bool().expect("a truth value"), stale)
+}
+
 #[test]
 fn a_changed_kernel_or_pytorch_makes_it_stale() {
     let tree = machine();
     let good = measured(&tree.root(), winner("native", "gemm"), Some(winner("native", "gemm")));
     record(&tree, selection::FILE, good.clone());
-    let document = status(tree.root().path());
-    assert_eq!(findings(&document, "stale-selection"), Vec::<String>::new());
-    assert_eq!(document["resolution"]["gfx"]["verified"], true);
+    assert_eq!(standing(&tree), (true, String::new()));
 
     tree.write("proc/sys/kernel/osrelease", "6.99.0-new\n");
-    let document = status(tree.root().path());
-    let stale = findings(&document, "stale-selection");
-    assert!(stale.len() == 1 && stale[0].contains("6.99.0-new"), "{stale:?}");
-    // It stays in force, no longer as a proof.
-    assert_eq!(document["resolution"]["gfx"]["choice"], "native");
-    assert_eq!(document["resolution"]["gfx"]["verified"], false);
+    let (verified, stale) = standing(&tree);
+    assert!(!verified && stale.contains("6.99.0-new"), "{stale:?}");
 
     record(&tree, selection::FILE, Measurement { kernel: "6.99.0-new".into(), ..good });
-    assert_eq!(findings(&status(tree.root().path()), "stale-selection"), Vec::<String>::new());
+    assert_eq!(standing(&tree), (true, String::new()));
     let library = "usr/local/lib/python3.12/site-packages/torch/lib/libMIOpen.so";
     tree.write(library, "\x7fELF, and something new");
-    let stale = findings(&status(tree.root().path()), "stale-selection");
-    assert!(stale.len() == 1 && stale[0].contains("has changed since"), "{stale:?}");
+    let (verified, stale) = standing(&tree);
+    assert!(!verified && stale.contains("has changed since"), "{stale:?}");
     // A program that uses it is one that nobody has measured.
     assert!(environment(&tree).contains("MIOPEN_FIND_MODE=2\n"));
+}
+
+/// A PyTorch without a MIOpen of its own computes with the machine's.
+#[test]
+fn another_rocm_under_the_pytorch_makes_it_stale() {
+    let tree = machine();
+    std::fs::remove_file(tree.at("usr/local/lib/python3.12/site-packages/torch/lib/libMIOpen.so")).expect("it is ours");
+    tree.write("opt/rocm/.info/version", "6.4.0\n");
+    tree.write("opt/rocm/lib/libMIOpen.so", "\x7fELF");
+    record(&tree, selection::FILE, measured(&tree.root(), winner("native", "gemm"), Some(winner("native", "gemm"))));
+    assert_eq!(standing(&tree), (true, String::new()));
+    tree.write("opt/rocm/lib/libMIOpen.so", "\x7fELF of an update");
+    let (verified, stale) = standing(&tree);
+    assert!(!verified && stale.contains("the ROCm that it uses has changed since"), "{stale:?}");
+}
+
+/// An environment that lies where nobody looks for one, until it is deleted.
+#[test]
+fn a_pytorch_that_is_gone_is_no_proof() {
+    let tree = machine();
+    venv(&tree, "srv/ml", "2.11.0", "'7.12.1'", &bundle(THEROCK));
+    let root = tree.root();
+    let of = |dir: &str| {
+        let stack = Survey::at(&root, dir).stacks.into_iter().next().expect("it is there");
+        let mut new = measured(&root, winner("native", "gemm"), Some(winner("native", "gemm")));
+        new.stack.fingerprint = stack.process_fingerprint(&Survey::of_rocm(&root));
+        new.stack.path = stack.path;
+        record(&tree, selection::FILE, new);
+    };
+    of("/srv/ml");
+    assert_eq!(standing(&tree), (true, String::new()));
+    tree.write("srv/ml/lib/python3.12/site-packages/torch/lib/libtorch_hip.so", "something new");
+    let (verified, stale) = standing(&tree);
+    assert!(!verified && stale.contains("has changed since"), "{stale:?}");
+    std::fs::remove_dir_all(tree.at("srv/ml")).expect("it is ours");
+    let (verified, stale) = standing(&tree);
+    assert!(!verified && stale.contains("site-packages is gone"), "{stale:?}");
+    // The same of one that a survey would find.
+    of("/usr/local");
+    assert_eq!(standing(&tree), (true, String::new()));
+    std::fs::remove_dir_all(tree.at("usr/local/lib/python3.12/site-packages/torch")).expect("it is ours");
+    let (verified, stale) = standing(&tree);
+    assert!(!verified && stale.contains("site-packages is gone"), "{stale:?}");
 }
 
 /// Records of other PyTorch builds stay, one each, and not without end.

@@ -188,6 +188,50 @@ fn damage_is_reported_and_nothing_more() {
     assert!(code("a-cut").is_empty() && code("c-empty").is_empty() && code("f-half").is_empty());
 }
 
+/// A library whose section of device code is terabytes long, of which nothing
+/// but its beginning is stored: to read it to its end would take half an hour.
+fn endless(tree: &Tree, path: &str, beginning: &[u8]) {
+    const LENGTH: u64 = 4 << 40;
+    // As tests/src/wheel.rs builds it: the section starts at 8192; behind it are the
+    // headers, the empty one first, each with the size at its byte 32.
+    let mut bytes = library(beginning);
+    let size_at = 8192 + beginning.len() + 64 + 32;
+    bytes[size_at..size_at + 8].copy_from_slice(&LENGTH.to_le_bytes());
+    tree.write(path, bytes);
+    let file = std::fs::OpenOptions::new().write(true).open(tree.at(path)).expect("it is ours");
+    file.set_len(8192 + LENGTH).expect("the file system has sparse files");
+}
+
+/// `status` and `run` end on it, say that it is no library, and use what it
+/// starts with.
+#[test]
+fn a_section_without_end_is_given_up() {
+    let tree = Tree::new();
+    copy_case("02-rx5600xt-ready", tree.root().path());
+    let dir = tree.root().path().to_owned();
+    system_python(&tree);
+    venv(&tree, "usr/local", "2.11.0", "'7.12.1'", b"");
+    let library = "usr/local/lib/python3.12/site-packages/torch/lib/libtorch_hip.so";
+    executable(&tree, "usr/bin/printenv", "#!/usr/local/bin/python\n");
+    let overridden = || {
+        let output = run(&dir, &dir, &["--", "printenv"]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).contains("HSA_OVERRIDE_GFX_VERSION=")
+    };
+    let unreadable = || {
+        let findings = status(&dir)["findings"].as_array().expect("a list").clone();
+        let of_it = findings.iter().filter(|finding| finding["id"] == "unreadable-stack");
+        of_it.map(|finding| finding["what"].as_str().expect("a text").to_owned()).collect::<Vec<_>>()
+    };
+    endless(&tree, library, &[0; 4096]);
+    let problems = unreadable();
+    assert!(problems.len() == 1 && problems[0].contains("with none in its first 64 MiB"), "{problems:?}");
+    assert!(overridden(), "nothing is known of it");
+    endless(&tree, library, &bundle(THEROCK));
+    assert_eq!(unreadable(), Vec::<String>::new());
+    assert!(!overridden(), "it starts with native code");
+}
+
 /// The interpreter's path and whether it was found.
 fn asked(tree: &Tree, line: &str, set: &[(&str, &str)]) -> Option<String> {
     let line: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -251,6 +295,124 @@ fn the_interpreter_of_a_command_is_told_without_running_it() {
     assert_eq!(newest.as_deref(), Some("/home/u/.pyenv/versions/3.12.11/bin/python"));
 }
 
+/// `uv run` by what makes uv choose: the project, what is active, and what makes
+/// an environment of its own.
+#[test]
+fn what_uv_run_will_use_is_told_or_said_to_be_out_of_reach() {
+    let tree = Tree::new();
+    system_python(&tree);
+    executable(&tree, "usr/bin/uv", "\x7fELF");
+    for dir in ["work/.venv", "work/deep/p/.venv", "work/deep/w/.venv", "opt/active", "opt/named"] {
+        tree.write(format!("{dir}/pyvenv.cfg"), "home = /usr/bin\n");
+        tree.link(format!("{dir}/bin/python"), "/usr/bin/python3.12");
+    }
+    executable(&tree, "opt/conda/bin/python", "\x7fELF");
+    let project = "[project]\nname = \"p\"\n";
+    tree.write("work/deep/p/pyproject.toml", project);
+    tree.write("work/deep/new/pyproject.toml", project);
+    tree.write("work/deep/none/pyproject.toml", "[tool.ruff]\n");
+    tree.write("work/deep/w/pyproject.toml", "[tool.uv.workspace]\nmembers = [\"in/*\"]\n");
+    tree.write("work/deep/w/in/a/pyproject.toml", project);
+    tree.write("work/deep/w/out/pyproject.toml", project);
+    tree.write("work/deep/pinned/.python-version", "3.12\n");
+    for dir in ["work/deep", "work/deep/p"] {
+        tree.write(format!("{dir}/x.py"), "import torch\n");
+        tree.write(
+            format!("{dir}/own.py"),
+            "#!/usr/bin/env python3\n# /// script\n# dependencies = [\"torch\"]\n# ///\n",
+        );
+    }
+    tree.write("work/deep/package/__main__.py", "");
+    let usual = &[("PATH", "/usr/bin"), ("HOME", "/home/u")][..];
+    let near = Some("/work/.venv/bin/python");
+    let of_project = Some("/work/deep/p/.venv/bin/python");
+    let of_workspace = Some("/work/deep/w/.venv/bin/python");
+    let (active, conda) = (("VIRTUAL_ENV", "/opt/active"), ("CONDA_PREFIX", "/opt/conda"));
+    for (line, set, expected) in [
+        // Outside a project.
+        ("uv run x.py", &[][..], near),
+        ("uv run x.py", &[active], Some("/opt/active/bin/python")),
+        ("uv run python x.py", &[active, conda], Some("/opt/active/bin/python")),
+        ("uv run x.py", &[conda], Some("/opt/conda/bin/python")),
+        ("uv run x.py", &[conda, ("CONDA_DEFAULT_ENV", "base")], near),
+        ("uv run x.py", &[("VIRTUAL_ENV", "/opt/gone")], near),
+        ("uv run package", &[], near),
+        ("uv run --frozen -q --extra a --env-file=b x.py", &[], near),
+        ("uv run --directory pinned python", &[], None),
+        ("uv run --directory / python", &[], None),
+        // In one.
+        ("uv run --project p python", &[active], of_project),
+        ("uv run --directory p x.py", &[active], of_project),
+        ("uv run --directory=p --active x.py", &[active], Some("/opt/active/bin/python")),
+        ("uv run --directory p x.py", &[("UV_PROJECT_ENVIRONMENT", "/opt/named")], Some("/opt/named/bin/python")),
+        ("uv run --directory p x.py", &[("UV_PROJECT_ENVIRONMENT", "gone")], None),
+        // The project has no environment yet; the one above is not its own.
+        ("uv run --directory new python", &[active], None),
+        ("uv run --directory none python", &[], None),
+        // A workspace's members share its environment; what is no member has its own.
+        ("uv run --directory w/in/a python", &[], of_workspace),
+        ("uv run --directory w python", &[], of_workspace),
+        ("uv run --directory w/out python", &[], None),
+        // uv makes an environment.
+        ("uv run own.py", &[active], None),
+        ("uv run --directory p own.py", &[], None),
+        ("uv run --script x.py", &[], None),
+        ("uv run -p3.12 x.py", &[], None),
+        ("uv run -w numpy x.py", &[], None),
+        ("uv run --an-option-to-come x.py", &[], None),
+        ("uv run -", &[], None),
+        ("uv run https://example.org/x.py", &[], None),
+        ("uv run x.py", &[("UV_PYTHON", "3.12")], None),
+        // A program of that name runs in the project's; its metadata are not asked for.
+        ("uv run python own.py", &[], near),
+    ] {
+        let set: Vec<(&str, &str)> = usual.iter().chain(set).copied().collect();
+        assert_eq!(asked(&tree, line, &set).as_deref(), expected, "{line} {set:?}");
+    }
+}
+
+/// `env` as its manual has it: what it takes away, and where it goes.
+#[test]
+fn env_is_read_as_it_reads_itself() {
+    let tree = Tree::new();
+    system_python(&tree);
+    tree.write("work/deep/venv/pyvenv.cfg", "home = /usr/bin\n");
+    tree.link("work/deep/venv/bin/python", "/usr/bin/python3.12");
+    let found = |line: &str| {
+        let line: Vec<String> = line.split('|').map(str::to_owned).collect();
+        let answer = interpreter(&tree.root(), &line, &variables(&[("PATH", "/usr/bin")]), "/work");
+        (answer.interpreter.map(|found| found.path), answer.clears_environment)
+    };
+    let venv = Some("/work/deep/venv/bin/python".to_owned());
+    let system = Some("/usr/bin/python3".to_owned());
+    for there in ["-C|deep", "-Cdeep", "--chdir=deep", "--chdir|deep", "--ch=deep", "-vCdeep"] {
+        assert_eq!(found(&format!("env|{there}|venv/bin/python")), (venv.clone(), false), "{there}");
+    }
+    for kept in ["-uFOO", "--unset=FOO", "--split-string=FOO='a b'", "-SFOO=1", "-vS FOO=1", "--", "FOO=1", "-a|x"] {
+        assert_eq!(found(&format!("env|{kept}|python3")), (system.clone(), false), "{kept}");
+    }
+    for lost in [
+        "-uPYTHONPATH",
+        "-u|PYTHONPATH",
+        "--unset=PYTHONPATH",
+        "--uns|RDNA1_BYPASS",
+        "-vuPYTHONPATH",
+        "PYTHONPATH=/x",
+        "-SPYTHONPATH=/x",
+        "-uFOO|-uPYTHONPATH",
+    ] {
+        assert_eq!(found(&format!("env|{lost}|python3")), (system.clone(), true), "{lost}");
+    }
+    // Without PATH it looks where execvp(3) does.
+    for cleared in ["-i", "-", "--ignore-env", "-iv", "-ivS A=1"] {
+        assert_eq!(found(&format!("env|{cleared}|python3")), (system.clone(), true), "{cleared}");
+    }
+    for out_of_reach in ["-x", "--no-such", "-S${HOME}/python", "--"] {
+        let line = format!("env|{out_of_reach}|nothing");
+        assert_eq!(found(&line).0, None, "{line}");
+    }
+}
+
 fn run(root: &Path, dir: &Path, line: &[&str]) -> Output {
     let mut command = program("rdna1-rocm-fix");
     command.arg("--root").arg(root).arg("run").args(line).current_dir(dir).output().expect("the program runs")
@@ -300,7 +462,14 @@ fn bypass_gives_the_hook_to_one_process_or_says_why_not() {
     kept.arg("--root").arg(&dir).args(["run", "--profile", "bypass", "--", "printenv", "PYTHONPATH"]);
     let kept = kept.env("PYTHONPATH", "/mine:/other").output().expect("the program runs");
     assert_eq!(String::from_utf8_lossy(&kept.stdout), format!("{}:/mine:/other\n", path.display()));
-    for line in [&["python3", "-I", "x"][..], &["python3", "-uE", "x"], &["python3", "-S"], &["env", "-i", "python3"]] {
+    for line in [
+        &["python3", "-I", "x"][..],
+        &["python3", "-uE", "x"],
+        &["python3", "-S"],
+        &["env", "-i", "python3"],
+        &["env", "-uPYTHONPATH", "python3"],
+        &["env", "PYTHONPATH=/x", "python3"],
+    ] {
         let refused = bypass(line);
         assert_eq!(refused.status.code(), Some(125), "{line:?}: {refused:?}");
     }
@@ -335,6 +504,51 @@ fn status_ends_with_the_way_to_a_pytorch() {
     assert_eq!(guidance(rx5500, &|| wheel(bundle(&["gfx1010"]))).as_deref(), Some("compatible"));
     assert_eq!(guidance("07-bc250", &|| ()).as_deref(), Some("gfx1013"));
     assert_eq!(guidance("26-nvidia-only", &|| ()), None);
+}
+
+/// Where a finding says that no kernel starts, the advice may not be to start one.
+#[test]
+fn guidance_does_not_contradict_what_is_found() {
+    let machine = |case: &str, kernel: &str, wheels: &[(&str, &str, &[&str])]| {
+        let tree = Tree::new();
+        copy_case(case, tree.root().path());
+        tree.write("proc/sys/kernel/osrelease", format!("{kernel}\n"));
+        for (prefix, rocm, code) in wheels {
+            venv(&tree, prefix, &format!("2.11.0+rocm{rocm}"), &format!("'{rocm}'"), &bundle(code));
+        }
+        let document = status(tree.root().path());
+        let findings = document["findings"].as_array().expect("a list");
+        let fails = findings.iter().any(|finding| finding["id"] == "cwsr-size-gfx1012" && finding["level"] == "error");
+        (
+            document["guidance"]["id"].as_str().expect("a name").to_owned(),
+            document["guidance"]["steps"].to_string(),
+            fails,
+        )
+    };
+    let (rx5500, rx5600, v520) = ("04-rx5500xt-kernel-6.12-rocm-7.13", "02-rx5600xt-ready", "06-v520-ready");
+    let new = ("usr/local", "7.13.0", THEROCK);
+    let (id, steps, fails) = machine(rx5500, "6.12.0", &[new]);
+    assert_eq!((id.as_str(), fails), ("too-new-rocm-on-gfx1012", true));
+    assert!(steps.contains("older than 7.13") && steps.contains("/usr/local/lib/python3.12/site-packages"), "{steps}");
+    // Code for a relative does not help, and neither does foreign code beside it.
+    let compatible = ("usr/local", "7.13.0", &["gfx1010"][..]);
+    assert_eq!(machine(rx5500, "6.12.0", &[compatible]).0, "too-new-rocm-on-gfx1012");
+    assert_eq!(machine(rx5500, "6.12.0", &[new, ("usr", "6.4.0", ROCM)]).0, "too-new-rocm-on-gfx1012");
+    // One that works, even if it is only compatible, is the one to advise on.
+    let (id, steps, _) = machine(rx5500, "6.12.0", &[new, ("usr", "6.4.0", &["gfx1010"])]);
+    assert_eq!(id, "compatible");
+    assert!(steps.contains("use /usr/lib/python3.12/site-packages with"), "{steps}");
+    // Either condition alone is no trouble.
+    let (id, _, fails) = machine(rx5500, "6.11.9", &[new]);
+    assert_eq!((id.as_str(), fails), ("native", false));
+    assert_eq!(machine(rx5500, "6.12.0", &[("usr/local", "7.12.0", THEROCK)]).0, "native");
+    // For the other cards it is arithmetic: they are told what to look for.
+    for case in [rx5600, v520] {
+        let (id, steps, _) = machine(case, "6.12.0", &[new]);
+        assert_eq!(id, "new-rocm");
+        assert!(steps.contains("HSA_STATUS_ERROR_OUT_OF_RESOURCES"), "{steps}");
+        assert_eq!(machine(case, "6.11.9", &[new]).0, "native");
+    }
 }
 
 #[test]

@@ -235,6 +235,8 @@ def main():
                 "kind": request["device"].split(":")[0], "name": "none", "arch": "gfx1010", "memory_bytes": 6 << 30, "multiprocessors": 1,
                 "visible": 1, "cudnn": 3, "arch_list": ["gfx1010"], "torch_seconds": 0.001,
             })
+        elif what == "reference" and BEHAVIOUR == "no-product" and request["work"]["kind"] == "matmul":
+            fail(token, "RuntimeError: no memory for this product")
         elif what == "reference" and BEHAVIOUR == "slow-reference":
             open(os.environ["RDNA1_TEST_OPENED"], "w").close()
             time.sleep(3600)

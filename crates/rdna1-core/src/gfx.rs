@@ -203,6 +203,14 @@ fn by_rule(
         let code = stacks.pytorch_code.as_deref().unwrap_or_default();
         machine.has_card() && machine.active_cards().all(|card| fits(card.gfx, code))
     };
+    let fallback = policy.gfx.rules.iter().find(|rule| rule.when == GfxCondition::Otherwise);
+    let fallback = fallback.and_then(|rule| rule.choose);
+    let lacks_fallback = || {
+        let code = stacks.pytorch_code.as_deref().unwrap_or_default();
+        // What is not known at all may be there.
+        let GfxChoice::Override(version) = fallback? else { return None };
+        Some(!code.is_empty() && code.iter().all(|target| target.version() != version))
+    };
     for rule in &policy.gfx.rules {
         let choice = match rule.when {
             GfxCondition::Recorded => recorded,
@@ -215,6 +223,7 @@ fn by_rule(
             })
             .then_some(rule.choose)
             .flatten(),
+            GfxCondition::PytorchLacksFallback => lacks_fallback().filter(|&lacks| lacks).and(rule.choose),
             GfxCondition::Otherwise => rule.choose,
         };
         if let Some(choice) = choice {

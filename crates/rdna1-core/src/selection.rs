@@ -98,7 +98,7 @@ pub struct Evidence {
     pub gfx: GfxChoice,
     /// Its profile.
     pub profile: String,
-    /// `passed`, `refuses some`, `wrong`, `crashed`, `hung`, `froze the machine`,
+    /// `passed`, `refuses some`, `wrong`, `crashed`, `hung`, `may have frozen`,
     /// `could not run`, or why it was `not tried`.
     pub verdict: String,
     /// How many cases passed.

@@ -195,11 +195,28 @@ fn the_rules_stand_in_the_order_of_the_design() {
             (GfxCondition::Recorded, None, true),
             (GfxCondition::PytorchHasCard, Some(choice("native")), true),
             (GfxCondition::PytorchHasCompatible, Some(choice("10.1.0")), true),
+            (GfxCondition::PytorchLacksFallback, Some(choice("native")), false),
             (GfxCondition::Otherwise, Some(choice("10.3.0")), false),
         ]
     );
     let choices: Vec<_> = gfx.choices.iter().map(|fact| (fact.id.to_string(), fact.code_fits_card)).collect();
     assert_eq!(choices, [("native".into(), true), ("10.1.0".into(), true), ("10.3.0".into(), false)]);
+}
+
+/// What was found in files is no behaviour of a card, and what users say is not what
+/// happens to everybody (facts: isa.md section 2 and 3, rdna1.md section 2.2).
+#[test]
+fn what_was_not_observed_is_not_said_to_happen() {
+    let policy = policy();
+    let advisory = |id: &str| policy.advisories.iter().find(|advisory| advisory.id == id).expect("it is there");
+    let half = advisory("foreign-code-half");
+    assert!(half.happens.contains("What the card does at one was not determined"), "{}", half.happens);
+    // Not all of half precision, and not any rocBLAS.
+    assert!(half.title.contains("Some half precision") && half.title.contains("may"), "{}", half.title);
+    assert!(half.happens.contains("rocBLAS 6.4.4") && half.happens.contains("fp16 with fp16 sums"), "{}", half.happens);
+    let native = advisory("override-on-native-stack");
+    assert!(native.happens.contains("must not be set") && !native.happens.contains("fail"), "{}", native.happens);
+    assert!(native.sources.contains(&"therock-7609".to_owned()), "{:?}", native.sources);
 }
 
 #[test]

@@ -38,7 +38,9 @@ pub fn hook(root: &Root, answer: &Answer, environment: &Environment) -> Result<H
         );
     }
     if answer.clears_environment {
-        return Err("profile bypass would be lost: the command clears the environment (env -i or -u)".into());
+        return Err(
+            "profile bypass would be lost: the command changes the environment (env -i, or PYTHONPATH by env)".into()
+        );
     }
     if let Some(value) = environment.get(SWITCH).filter(|value| *value != "1") {
         return Err(format!("{SWITCH} is already set to {value:?}; unset it to use profile bypass"));

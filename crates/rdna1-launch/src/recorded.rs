@@ -6,8 +6,8 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use rdna1_core::machine::Machine;
-use rdna1_core::selection::{self, Measurement, Recorded, Selection, Winner};
+use rdna1_core::root::Root;
+use rdna1_core::selection::{self, MeasuredStack, Measurement, Recorded, Selection, Winner};
 use rdna1_stack::{Stack, Survey};
 use serde::Serialize;
 
@@ -107,31 +107,63 @@ pub fn standings(context: &Context, environment: &Environment, found: &[Stack]) 
                 process: measured.process.clone(),
                 machine: measured.machine.clone(),
                 machine_wide: file == selection::FILE && i + 1 == selection.measurements.len(),
-                stale: stale(&context.machine, selection, measured, found, &rocm),
+                stale: stale(context, selection, measured, found, &rocm),
             });
         }
     }
     (standings, problem)
 }
 
+/// What is recorded for the whole machine, with everything that has changed
+/// since. [`Context::recorded`] knows the kernel alone: to look at the PyTorch
+/// costs more than a login or a boot may.
+pub fn machine_wide(context: &Context, standings: &[Standing]) -> Option<Recorded> {
+    let mut recorded = context.recorded()?;
+    if let Some(newest) = standings.iter().find(|standing| standing.machine_wide && !standing.stale.is_empty()) {
+        recorded.stale = Some(newest.stale.join("; "));
+    }
+    Some(recorded)
+}
+
 fn stale(
-    machine: &Machine,
+    context: &Context,
     selection: &Selection,
     measured: &Measurement,
     found: &[Stack],
     rocm: &Survey,
 ) -> Vec<String> {
     let mut reasons = Vec::new();
-    if !selection.is_for(machine) {
+    if !selection.is_for(&context.machine) {
         let cards: Vec<String> = selection.cards.iter().map(ToString::to_string).collect();
         reasons.push(format!("it was measured on other cards ({})", cards.join(", ")));
     }
-    reasons.extend(measured.other_kernel(machine));
-    // One that is not among those in use may lie anywhere; nothing is said of it.
-    let there = found.iter().find(|stack| stack.path == measured.stack.path);
-    let changed = there.is_some_and(|stack| stack.process_fingerprint(rocm) != measured.stack.fingerprint);
-    if changed {
-        reasons.push(format!("the PyTorch in {} or the ROCm that it uses has changed since", measured.stack.path));
-    }
+    reasons.extend(measured.other_kernel(&context.machine));
+    reasons.extend(other_stack(&context.root, &measured.stack, found, rocm));
     reasons
+}
+
+/// What has become of the PyTorch that was measured, if it is not the same any
+/// more. Where the user may not look, nothing is said of it.
+fn other_stack(root: &Root, measured: &MeasuredStack, found: &[Stack], rocm: &Survey) -> Option<String> {
+    let path = &measured.path;
+    // One whose files were not found was measured by its interpreter's word alone.
+    if measured.fingerprint.is_empty() {
+        return None;
+    }
+    let is_it = |stack: &&Stack| stack.path == *path;
+    // It may lie where nobody looks for environments that are in use.
+    let elsewhere = || Survey::at(root, path).stacks.iter().find(is_it).cloned();
+    match found.iter().find(is_it).cloned().or_else(elsewhere) {
+        Some(there) => (there.process_fingerprint(rocm) != measured.fingerprint)
+            .then(|| format!("the PyTorch in {path} or the ROCm that it uses has changed since")),
+        None => can_tell(&root.join(path)).then(|| format!("the PyTorch in {path} is gone")),
+    }
+}
+
+/// Whether it can be told what a directory holds, or that it is not there.
+fn can_tell(dir: &std::path::Path) -> bool {
+    match std::fs::read_dir(dir) {
+        Ok(_) => true,
+        Err(error) => matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory),
+    }
 }

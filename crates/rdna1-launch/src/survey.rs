@@ -2,6 +2,7 @@
 //! What was found of ROCm and PyTorch, in words, and as the resolution wants it.
 
 use rdna1_core::gfx::GfxChoice;
+use rdna1_core::guidance::Pytorch;
 use rdna1_core::ids::Version;
 use rdna1_core::policy::PytorchFit;
 use rdna1_core::resolve::Request;
@@ -86,19 +87,27 @@ pub fn judge(context: &Context, variables: &Environment, stacks: Vec<Stack>) -> 
 pub fn resolution_stacks(stack: &Stack, machine_wide: &Stacks) -> Stacks {
     let own = stack.rocm.clone().map(|rocm| core_stack(stack, rocm));
     let code = stack.pytorch.as_ref().and_then(|pytorch| pytorch.code.as_ref());
-    Stacks { found: own.map_or_else(|| machine_wide.found.clone(), |own| vec![own]), pytorch_code: code.map(Code::gfx) }
+    let mut targets = code.map(Code::gfx);
+    // LLVM's generic target of RDNA2 is code for a gfx1030 as well.
+    if code.is_some_and(|code| code.targets.contains("gfx10-3-generic"))
+        && let (Some(targets), Ok(member)) = (&mut targets, "gfx1030".parse())
+    {
+        targets.push(member);
+    }
+    Stacks { found: own.map_or_else(|| machine_wide.found.clone(), |own| vec![own]), pytorch_code: targets }
 }
 
-/// The best PyTorch for ROCm among them.
-pub fn best(stacks: &[Judged]) -> (PytorchFit, Option<&str>) {
+/// Each PyTorch for ROCm among them, the best first.
+pub fn pytorchs(stacks: &[Judged]) -> Vec<Pytorch<'_>> {
     let with_gpu =
         stacks.iter().filter(|judged| judged.stack.pytorch.as_ref().is_some_and(|torch| torch.hip.is_some()));
-    let best = with_gpu.min_by_key(|judged| judged.fit);
-    let fit = match best.map(|judged| judged.fit) {
-        None => PytorchFit::Missing,
-        Some(Fit::Native) => PytorchFit::Native,
-        Some(Fit::Compatible) => PytorchFit::Compatible,
-        Some(Fit::Foreign | Fit::Unknown) => PytorchFit::Foreign,
+    let mut found: Vec<&Judged> = with_gpu.collect();
+    found.sort_by_key(|judged| judged.fit);
+    let fit = |fit| match fit {
+        Fit::Native => PytorchFit::Native,
+        Fit::Compatible => PytorchFit::Compatible,
+        Fit::Foreign | Fit::Unknown => PytorchFit::Foreign,
     };
-    (fit, best.map(|judged| judged.stack.path.as_str()))
+    let stacks = found.into_iter().map(|judged| (fit(judged.fit), &judged.stack));
+    stacks.map(|(fit, stack)| Pytorch { fit, path: &stack.path, rocm: stack.rocm.as_ref() }).collect()
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use rdna1_core::root::Problem;
-use rdna1_isa::container::{Targets, targets};
+use rdna1_isa::container::{SEARCH_LIMIT, Targets, targets};
 
 use crate::place::Place;
 
@@ -16,7 +16,12 @@ const BUNDLES: usize = 64;
 pub(crate) fn of_library(place: Place<'_>, path: &str) -> Result<Option<Targets>, Problem> {
     let Some(file) = place.open(path)? else { return Ok(None) };
     let found = targets(file, BUNDLES);
-    let found = found.map_err(|error| Problem { path: path.to_owned(), problem: error.to_string() })?;
+    let problem = |problem: String| Problem { path: path.to_owned(), problem };
+    let found = found.map_err(|error| problem(error.to_string()))?;
+    if found.looked_at == 0 && found.more {
+        let searched = SEARCH_LIMIT >> 20;
+        return Err(problem(format!("has a section for device code with none in its first {searched} MiB")));
+    }
     Ok((found.looked_at > 0).then_some(found))
 }
 

@@ -119,25 +119,22 @@ impl Shelf {
     }
 }
 
-/// CPU processes and threads for references.
+/// CPU processes and threads for references, and their time limits.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
     /// Processes.
     pub processes: usize,
     /// Threads of each.
     pub threads: usize,
+    /// How long the start of a process may take.
+    pub start_limit: Duration,
+    /// How long a reference may take.
+    pub limit: Duration,
 }
 
 impl References {
     /// Starts to compute, in the order of the cases.
-    pub fn start(
-        cases: &[Case],
-        spec: &Spec,
-        dir: &Path,
-        effort: Effort,
-        limit: Duration,
-        interrupted: &Arc<AtomicBool>,
-    ) -> Self {
+    pub fn start(cases: &[Case], spec: &Spec, dir: &Path, effort: Effort, interrupted: &Arc<AtomicBool>) -> Self {
         let mut known: HashMap<String, usize> = HashMap::new();
         let mut works = Vec::new();
         let mut users = Vec::new();
@@ -167,7 +164,7 @@ impl References {
         let thread = |number: usize| {
             let (shelf, spec) = (Arc::clone(&shelf), spec.clone());
             let models_first = processes > 1 && number == 0;
-            std::thread::spawn(move || compute(&shelf, spec, effort.threads, limit, models_first))
+            std::thread::spawn(move || compute(&shelf, spec, effort, models_first))
         };
         let threads = (0..processes).map(thread).collect();
         Self { shelf, places, users, threads }
@@ -215,7 +212,7 @@ impl References {
 }
 
 /// One process: takes the next reference until there is none left.
-fn compute(shelf: &Shelf, spec: Spec, threads: usize, limit: Duration, models_first: bool) -> u32 {
+fn compute(shelf: &Shelf, spec: Spec, effort: Effort, models_first: bool) -> u32 {
     let mut worker = Supervised::new(spec, Arc::clone(&shelf.interrupted)).stopped_by(Arc::clone(&shelf.stopped));
     while let Some(place) = shelf.queues.take(models_first) {
         let work = &shelf.works[place];
@@ -230,7 +227,7 @@ fn compute(shelf: &Shelf, spec: Spec, threads: usize, limit: Duration, models_fi
         }
         drop(state);
         let file = shelf.dir.join(format!("reference-{place}.pt"));
-        let Computed::Done(reference, seconds) = one(&mut worker, work, &file, threads, limit) else { break };
+        let Computed::Done(reference, seconds) = one(&mut worker, work, &file, effort) else { break };
         let mut state = shelf.state();
         state.seconds += seconds;
         state.done.insert(place, reference);
@@ -240,16 +237,16 @@ fn compute(shelf: &Shelf, spec: Spec, threads: usize, limit: Duration, models_fi
     worker.starts
 }
 
-fn one(worker: &mut Supervised, work: &Work, file: &Path, threads: usize, limit: Duration) -> Computed {
+fn one(worker: &mut Supervised, work: &Work, file: &Path, effort: Effort) -> Computed {
     if !worker.is_running() {
-        let start = Question::Start { threads, torchvision: false, variables: Vec::new() };
-        let started = worker.ask(&start, limit);
+        let start = Question::Start { threads: effort.threads, torchvision: false, variables: Vec::new() };
+        let started = worker.ask(&start, effort.start_limit);
         if !matches!(started.outcome, Ok(Reply::Answer(_))) {
             return failed(&started);
         }
     }
     let name = file.to_string_lossy();
-    let exchange = worker.ask(&Question::Reference { work, file: &name }, limit);
+    let exchange = worker.ask(&Question::Reference { work, file: &name }, effort.limit);
     let answer = match &exchange.outcome {
         Ok(Reply::Answer(answer)) => serde_json::from_value::<Referenced>(answer.clone()).ok(),
         _ => None,

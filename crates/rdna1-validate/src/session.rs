@@ -30,8 +30,9 @@ use crate::{devices, diagnosis, judge, solvers};
 /// The worker's source.
 const WORKER: &str = include_str!("../worker/worker.py");
 
-/// How long an interpreter may take to import PyTorch from a cold disk.
-const START_LIMIT: Duration = Duration::from_secs(180);
+/// How long an interpreter may take to import PyTorch, unless something else is
+/// asked for: from a cold disk it takes minutes.
+pub const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// How much longer than a case a reference may take: the CPU is slow.
 const REFERENCE_FACTOR: u32 = 10;
@@ -75,6 +76,8 @@ pub struct Options {
     pub any_gpu: bool,
     /// Time limit for a case.
     pub timeout: Duration,
+    /// Time limit for the start of an interpreter, and for its import of PyTorch.
+    pub start_timeout: Duration,
     /// For the report: the level that the cases are from.
     pub level: Option<Level>,
     /// Whether to measure also how long each takes once it has been computed before.
@@ -91,6 +94,7 @@ impl Default for Options {
             device: DeviceChoice::Auto,
             any_gpu: false,
             timeout: Duration::from_secs(60),
+            start_timeout: START_LIMIT,
             level: None,
             timed: false,
         }
@@ -104,6 +108,8 @@ pub struct CannotRun {
     pub problem: String,
     /// What to do, a step a line.
     pub steps: Vec<String>,
+    /// Whether it is that something did not end.
+    pub hung: bool,
     /// Whether the command line asks for something that there is not.
     pub usage: bool,
 }
@@ -119,7 +125,7 @@ impl std::error::Error for CannotRun {}
 
 impl CannotRun {
     fn new(problem: impl Into<String>) -> Self {
-        Self { problem: problem.into(), steps: Vec::new(), usage: false }
+        Self { problem: problem.into(), steps: Vec::new(), usage: false, hung: false }
     }
 
     fn step(mut self, step: impl Into<String>) -> Self {
@@ -251,10 +257,13 @@ impl<'a> Session<'a> {
         // On the CPU both sides compute there; a GPU's worker only compares.
         let share = if self.device == "cpu" { cpus.div_ceil(2) } else { cpus.saturating_sub(1) };
         self.threads = cpus.saturating_sub(share).max(1);
-        let effort = Effort { processes, threads: (share / processes).max(1) };
-        let limit = self.options.timeout * REFERENCE_FACTOR;
-        let mut references =
-            References::start(self.cases, &self.launch.references, self.dir, effort, limit, self.interrupted);
+        let effort = Effort {
+            processes,
+            threads: (share / processes).max(1),
+            start_limit: self.options.start_timeout,
+            limit: self.options.timeout * REFERENCE_FACTOR,
+        };
+        let mut references = References::start(self.cases, &self.launch.references, self.dir, effort, self.interrupted);
         let opened = self.start().and_then(|started| Ok((self.open(&started)?, started)));
         let (first, started) = match opened {
             Ok(opened) => opened,
@@ -289,7 +298,7 @@ impl<'a> Session<'a> {
             torchvision: self.cases.iter().any(|case| case.layer == Layer::Model),
             variables: environment::prefixes(self.context),
         };
-        let exchange = self.worker.ask(&question, START_LIMIT);
+        let exchange = self.worker.ask(&question, self.options.start_timeout);
         self.timing.lost += exchange.ending;
         let python = self.interpreter.program.display();
         match exchange.outcome {
@@ -307,10 +316,13 @@ impl<'a> Session<'a> {
             }
             Err(Lost::Interrupted) => Err(CannotRun::new("interrupted before anything was computed")),
             Err(lost) => {
-                let mut error = CannotRun::new(format!(
-                    "{python} does not get as far as importing PyTorch: {}",
-                    judge::explain(&lost).1
-                ));
+                let (verdict, why) = judge::explain(&lost);
+                let mut error = CannotRun::new(format!("{python} does not get as far as importing PyTorch: {why}"));
+                error.hung = verdict == Verdict::Timeout;
+                if error.hung {
+                    let seconds = self.options.start_timeout.as_secs_f64();
+                    error = error.step(format!("it had {seconds} s; --start-timeout gives it more"));
+                }
                 error.steps.extend(
                     exchange
                         .log
@@ -363,7 +375,7 @@ impl<'a> Session<'a> {
     }
 
     fn open_limit(&self) -> Duration {
-        START_LIMIT.min(self.options.timeout * OPEN_FACTOR)
+        self.options.start_timeout.min(self.options.timeout * OPEN_FACTOR)
     }
 
     /// Which of PyTorch's GPUs computes: the card, or with --any-gpu the first
@@ -432,8 +444,7 @@ impl<'a> Session<'a> {
         }
         let stacks = self.interpreter.target.stack.iter().cloned().collect();
         let judged = survey::judge(context, &current_environment(), stacks);
-        let (fit, path) = survey::best(&judged);
-        match guidance::advise(&context.policy, &context.machine, fit, path) {
+        match guidance::advise(&context.policy, &context.machine, &survey::pytorchs(&judged)) {
             Some(advice) => {
                 let error = error.step(format!("{}:", advice.title));
                 advice.steps.into_iter().fold(error, CannotRun::step)
@@ -556,7 +567,8 @@ impl<'a> Session<'a> {
         let start = Question::Start { threads: self.threads, torchvision: false, variables: Vec::new() };
         let place = self.place.clone();
         let open_limit = self.open_limit();
-        for (question, limit) in [(start, START_LIMIT), (Question::Open { device: &place }, open_limit)] {
+        for (question, limit) in [(start, self.options.start_timeout), (Question::Open { device: &place }, open_limit)]
+        {
             let exchange = self.worker.ask(&question, limit);
             self.timing.lost += exchange.seconds;
             match &exchange.outcome {

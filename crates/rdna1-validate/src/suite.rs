@@ -77,6 +77,9 @@ pub struct Args {
     /// Seconds that a case may take; models get five times as many, the first touch of the device twice.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub timeout: Duration,
+    /// Seconds that Python may take to start and to import PyTorch.
+    #[arg(long, value_name = "SECONDS", default_value = "180", value_parser = seconds)]
+    pub start_timeout: Duration,
     /// Also check a model of yours: `module:function`, found from the current
     /// directory; the function returns the model, or the model and its input.
     #[arg(long, value_name = "MODULE:FUNCTION", value_parser = model)]
@@ -127,6 +130,7 @@ pub fn run(root: Root, args: &Args) -> anyhow::Result<Outcome> {
         device: args.device,
         any_gpu: args.any_gpu,
         timeout: args.timeout,
+        start_timeout: args.start_timeout,
         level: Some(args.level),
         timed: false,
     };

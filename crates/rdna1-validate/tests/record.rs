@@ -90,10 +90,10 @@ fn one_selection_at_a_time() {
     assert!(open(dir.path()).is_ok());
 }
 
-/// What was being tried when the machine was started anew froze it; what was
-/// being tried in this same boot was ended by somebody.
+/// What was being tried when the machine was started anew may have frozen it; what
+/// was being tried in this same boot was ended by somebody.
 #[test]
-fn a_candidate_that_froze_the_machine_is_remembered() {
+fn a_candidate_that_may_have_frozen_the_machine_is_remembered() {
     let _alone = alone();
     let dir = TempDir::new().expect("a temporary directory");
     let boot = |id: &str| {

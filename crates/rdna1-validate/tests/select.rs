@@ -8,8 +8,10 @@ use proptest::prelude::*;
 use rdna1_core::gfx::GfxChoice;
 use rdna1_core::ids::GfxTarget;
 use rdna1_core::policy::Policy;
+use rdna1_validate::report::{Report, Verdict as CaseVerdict};
 use rdna1_validate::select::candidates::{Candidate, Plan, Question};
 use rdna1_validate::select::choose::{Measure, Outcome, Selector, TOLERANCE, Verdict};
+use rdna1_validate::select::judge;
 
 fn targets(names: &str) -> Vec<GfxTarget> {
     names.split_whitespace().map(|name| name.parse().expect("a target")).collect()
@@ -145,6 +147,62 @@ fn correctness_comes_first_and_speed_second() {
     assert_eq!(best(&none), is("native/gemm-naive", "native/gemm-naive"));
 }
 
+/// A case without a time is one that passed, not one that took no time.
+#[test]
+fn a_case_without_a_time_does_not_count_for_speed() {
+    let times = |seconds: &[(&str, f64)]| seconds.iter().map(|(name, s)| ((*name).to_owned(), *s)).collect();
+    let outcome = |seconds: &[(&str, f64)], untimed| Outcome { times: times(seconds), untimed, ..passed(1.0) };
+    let best = |gemm: Outcome, stock: Outcome| {
+        let names = [("native/gemm", gemm), ("native/stock", stock)];
+        let slow = ["native/gemm-naive", "native/bypass"].map(|name| (name, failed(Verdict::Wrong)));
+        let (_, process, _) = select(plan("gfx1010", Some("gfx1010")), &[&names[..], &slow].concat(), false);
+        process.unwrap_or_default()
+    };
+    // With the times of both cases stock is twice as fast; of `a` alone it is not.
+    assert_eq!(best(outcome(&[("a", 1.0), ("b", 9.0)], 0), outcome(&[("a", 1.0), ("b", 4.0)], 0)), "native/stock");
+    assert_eq!(best(outcome(&[("a", 1.0), ("b", 9.0)], 0), outcome(&[("a", 1.0)], 1)), "native/gemm");
+    assert_eq!(best(outcome(&[("a", 1.0)], 1), outcome(&[("a", 0.4), ("b", 4.0)], 0)), "native/stock");
+    // One of which nothing was timed is right, and takes no part in the comparison of the others.
+    assert_eq!(best(outcome(&[], 2), outcome(&[("a", 1.0)], 1)), "native/stock");
+    assert_eq!(best(outcome(&[], 2), outcome(&[], 2)), "native/gemm");
+}
+
+/// A report of 243 cases that passed on an H200, spoilt in one place.
+fn judged(spoil: impl FnOnce(&mut Report)) -> Outcome {
+    let text = include_str!("../../../docs/evidence/h200-medium.json");
+    let mut report: Report = serde_json::from_str(text).expect("a report");
+    for (i, case) in report.cases.iter_mut().enumerate() {
+        case.warm_seconds = Some(0.001 * (i + 1) as f64);
+    }
+    spoil(&mut report);
+    judge::outcome(&report)
+}
+
+#[test]
+fn what_a_report_says_of_a_candidate() {
+    let all = judged(|_| ());
+    assert_eq!((all.verdict, all.tried, all.passed(), all.untimed), (Verdict::Passed, 243, 243, 0));
+    let untimed = judged(|report| report.cases[100].warm_seconds = None);
+    assert_eq!(
+        (untimed.verdict, untimed.passed(), untimed.times.len(), untimed.untimed),
+        (Verdict::Passed, 243, 242, 1)
+    );
+    assert!(untimed.times.values().all(|seconds| *seconds > 0.0));
+    // A refusal is the candidate's, a reference that the CPU does not compute is not.
+    let refused = judged(|report| report.cases[100].verdict = CaseVerdict::Error);
+    assert_eq!((refused.verdict, refused.tried, refused.passed()), (Verdict::RefusesSome, 243, 242));
+    let without = judged(|report| report.cases[100].verdict = CaseVerdict::NoReference);
+    assert_eq!((without.verdict, without.tried, without.passed()), (Verdict::Passed, 242, 242));
+    let none = judged(|report| {
+        for case in &mut report.cases {
+            case.verdict = CaseVerdict::NoReference;
+            case.detail = Some("out of memory".into());
+        }
+    });
+    assert_eq!((none.verdict, none.tried), (Verdict::CouldNotRun, 0));
+    assert!(none.note.as_deref().is_some_and(|note| note.contains("NO REFERENCE, out of memory")), "{:?}", none.note);
+}
+
 #[test]
 fn less_safe_code_is_tried_only_where_nothing_safer_passes() {
     let both = || plan("gfx1010", Some("gfx1010 gfx1030"));
@@ -184,7 +242,7 @@ fn what_froze_the_machine_is_not_tried_again() {
     let mut table = Table::default();
     selector.run(&mut table, &mut |_| Ok(())).expect("nothing interrupts it");
     assert_eq!(table.asked[0], "native/gemm-naive");
-    assert_eq!(selector.results()[0].1.verdict, Verdict::FrozeMachine);
+    assert_eq!(selector.results()[0].1.verdict, Verdict::MayHaveFrozen);
 }
 
 #[test]
@@ -211,14 +269,15 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
         1 => Just(Verdict::CouldNotRun),
     ];
     let times = proptest::collection::vec(0.0..10.0, 0..6);
-    (verdict, times, 0_u32..3, 0..12, 0..25).prop_map(|(verdict, times, missed, broken, lost)| {
+    (verdict, times, 0_u32..3, 0_u32..2, 0..12, 0..25).prop_map(|(verdict, times, missed, untimed, broken, lost)| {
         let times: BTreeMap<String, f64> =
             times.into_iter().enumerate().map(|(i, t)| (format!("case{i}"), t)).collect();
         let refused = if verdict == Verdict::Passed { 0 } else { missed };
         Outcome {
             verdict,
-            tried: times.len() as u32 + refused,
+            tried: times.len() as u32 + untimed + refused,
             times,
+            untimed,
             note: None,
             gfx_is_broken: (broken == 0 && !verdict.is_usable()).then(|| "broken".into()),
             gpu_is_lost: (lost == 0 && verdict == Verdict::Hung).then(|| "lost".into()),
@@ -264,7 +323,7 @@ proptest! {
         let choice = selector.choice();
         for (place, machine_wide) in [(choice.process, false), (choice.machine, true)] {
             let eligible = || results.iter().filter(|(candidate, _)| !machine_wide || candidate.machine_wide);
-            let usable = || eligible().filter(|(_, outcome)| outcome.verdict.is_usable() && !outcome.times.is_empty());
+            let usable = || eligible().filter(|(_, outcome)| outcome.verdict.is_usable() && outcome.passed() > 0);
             let Some((best, outcome)) = place.map(|place| &results[place]) else {
                 prop_assert_eq!(usable().count(), 0);
                 continue;

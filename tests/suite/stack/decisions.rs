@@ -40,6 +40,9 @@ fn install(tree: &Tree) -> Vec<Row> {
     wheel("own build, PYTORCH_ROCM_ARCH=gfx1010", "own", "2.9.1", "'6.4.43484-123eb5128'", &packed(&["gfx1010"]));
     let arch = [bundle(&["gfx906", "gfx1010", "gfx1012", "gfx1030"]), packed(&["gfx1030"])].concat();
     wheel("Arch's list: gfx1010, gfx1012, gfx1030 and others", "arch", "2.5.1", "'6.2.41134-0'", &arch);
+    wheel("own build for data centre cards", "dc", "2.9.1", "'6.4.43484-123eb5128'", &packed(&["gfx90a", "gfx942"]));
+    let generic = bundle(&["gfx90a", "gfx10-3-generic"]);
+    wheel("own build with generic code for RDNA2", "generic", "2.9.1", "'6.4.43484-123eb5128'", &generic);
     wheel("TheRock, one wheel", "rock", "2.11.0+rocm7.12.0", "'7.12.26100'", &packed(THEROCK));
     wheel("damaged library", "damaged", "2.6.0+rocm6.1", "'6.1.1'", b"");
     wheel("CUDA", "cuda", "2.11.0+cu128", "None", b"");
@@ -135,15 +138,18 @@ fn the_committed_decision_table_is_what_run_decides() {
             })
             .collect();
     }
-    // What no blessing can change: native code is never overridden, and what cannot be told never passes for it.
-    for cell in columns.iter().flatten() {
+    // What no blessing can change: native code is never overridden, what cannot be told never passes
+    // for it, and a card does not pass for one whose code is not there.
+    for (row, cell) in columns.iter().flat_map(|column| column.iter().enumerate()) {
         let (fit, choice) = cell.split_once(": ").expect("two parts");
+        let code = &heads[row].2;
         let expected = match fit {
             "native" => "native",
             "compatible" => "10.1.0",
+            "foreign" if !code.contains("gfx1030") && !code.contains("gfx10-3-generic") => "native",
             _ => "10.3.0",
         };
-        assert_eq!(choice, expected, "{cell}");
+        assert_eq!(choice, expected, "{} {cell}", heads[row].0);
     }
     let mut table = Table::new(["PyTorch", "version", "device code"].into_iter().chain(CARDS.map(|(card, _)| card)));
     for (row, (what, version, code)) in heads.iter().enumerate() {

@@ -339,6 +339,9 @@ pub enum GfxCondition {
     /// PyTorch carries device code that every RDNA1 card runs unchanged,
     /// though not for the card's own target.
     PytorchHasCompatible,
+    /// PyTorch carries device code, and none for the target that the last rule
+    /// would have the cards pass for.
+    PytorchLacksFallback,
     /// Anything else.
     Otherwise,
 }
@@ -513,9 +516,12 @@ pub struct GuidanceCondition {
     /// The running kernel is at least this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel_at_least: Option<Version>,
-    /// The best PyTorch that was found is one of these.
+    /// The PyTorch is one of these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pytorch: Vec<PytorchFit>,
+    /// The ROCm that this PyTorch uses is at least this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rocm_at_least: Option<Version>,
 }
 
 /// A path to a working PyTorch.
@@ -530,8 +536,12 @@ pub struct Guidance {
     /// When it applies.
     #[serde(default)]
     pub when: GuidanceCondition,
+    /// Whether the PyTorch fails as things are: then another one on the machine
+    /// that does not is the one to advise on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub blocked: bool,
     /// What to do, in order. `{gfx}` stands for the first card's target,
-    /// `{path}` for the directory of the best PyTorch.
+    /// `{path}` for the directory of the PyTorch.
     pub steps: Vec<String>,
     /// How certain it is that this works, in words.
     pub certain: String,

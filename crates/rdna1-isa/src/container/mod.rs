@@ -19,7 +19,7 @@ pub use files::{Visit, can_hold_code, walk};
 pub use input::Input;
 pub use library::device_sections;
 pub use object::{CodeObject, Function, Kernel};
-pub use targets::{Targets, targets};
+pub use targets::{SEARCH_LIMIT, Targets, targets};
 
 use std::path::PathBuf;
 

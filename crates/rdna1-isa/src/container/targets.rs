@@ -11,6 +11,11 @@ use super::{Error, Input, bundle, compressed, library, object};
 /// one another at page boundaries.
 const NEAR: u64 = 8 << 10;
 
+/// How much of a file is searched in vain, all in all, before it is given up.
+/// Bundles follow one another with less than a page between them; what has more
+/// is no library that a compiler made, and its section may be terabytes of nothing.
+pub const SEARCH_LIMIT: u64 = 64 << 20;
+
 /// The targets that a file has device code for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Targets {
@@ -23,30 +28,39 @@ pub struct Targets {
 }
 
 /// Reads the tables of at most `limit` bundles. Device code itself is not read,
-/// so that a library of gigabytes costs a few kilobytes per bundle.
+/// so that a library of gigabytes costs a few kilobytes per bundle, and
+/// [`SEARCH_LIMIT`] bounds what a broken one costs.
 ///
 /// # Errors
 /// If the file cannot be read, or its section table or a bundle is broken.
 pub fn targets(file: File, limit: usize) -> Result<Targets, Error> {
     let input = Input::file(file)?;
     let mut found = Targets::default();
+    let mut left = SEARCH_LIMIT;
     let start = input.read_up_to(0, 64)?;
     if object::is_code_object(&start) {
         found.names.extend(object::target(&start).map(|target| target.to_string()));
         found.looked_at = 1;
     } else if start.starts_with(bundle::MAGIC) || start.starts_with(compressed::MAGIC) {
-        section(&input, 0, input.length(), limit, &mut found)?;
+        section(&input, 0, input.length(), limit, &mut left, &mut found)?;
     } else if start.starts_with(b"\x7fELF\x02\x01") {
         for (from, to) in library::bundle_sections(&input)? {
-            section(&input, from, to, limit, &mut found)?;
+            section(&input, from, to, limit, &mut left, &mut found)?;
         }
     }
     Ok(found)
 }
 
-fn section(input: &Input, from: u64, to: u64, limit: usize, found: &mut Targets) -> Result<(), Error> {
+fn section(input: &Input, from: u64, to: u64, limit: usize, left: &mut u64, found: &mut Targets) -> Result<(), Error> {
     let mut at = from;
-    while let Some(Found { offset, is_compressed }) = next_bundle(input, at, to, NEAR)? {
+    while at < to {
+        let until = to.min(at.saturating_add(*left));
+        let Some(Found { offset, is_compressed }) = next_bundle(input, at, until, NEAR)? else {
+            *left -= until - at;
+            found.more |= until < to;
+            break;
+        };
+        *left -= offset - at;
         if found.looked_at == limit {
             found.more = true;
             break;

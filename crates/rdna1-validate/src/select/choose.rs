@@ -27,8 +27,9 @@ pub enum Verdict {
     Crashed,
     /// A case did not end.
     Hung,
-    /// The whole machine had to be started again while it was tried.
-    FrozeMachine,
+    /// The whole machine was started again after it had been begun and before it
+    /// had ended: it froze the machine, or was killed first.
+    MayHaveFrozen,
     /// Nothing could be run.
     CouldNotRun,
     /// It was left out.
@@ -44,7 +45,7 @@ impl Verdict {
             Self::Wrong => "wrong",
             Self::Crashed => "crashed",
             Self::Hung => "hung",
-            Self::FrozeMachine => "froze the machine",
+            Self::MayHaveFrozen => "may have frozen",
             Self::CouldNotRun => "could not run",
             Self::NotTried => "not tried",
         }
@@ -63,8 +64,11 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// How many cases were tried.
     pub tried: u32,
-    /// Seconds of each case that passed, by its name.
+    /// Seconds of each case that passed and was timed, by its name.
     pub times: BTreeMap<String, f64>,
+    /// How many cases passed whose time is not known: they count as right, and
+    /// not for speed.
+    pub untimed: u32,
     /// What happened, where something did; why it was not tried.
     pub note: Option<String>,
     /// Why nothing that shares its gfx choice can work: what needs no MIOpen fails as well.
@@ -80,6 +84,7 @@ impl Outcome {
             verdict,
             tried: 0,
             times: BTreeMap::new(),
+            untimed: 0,
             note: Some(note.into()),
             gfx_is_broken: None,
             gpu_is_lost: None,
@@ -88,7 +93,7 @@ impl Outcome {
 
     /// How many cases passed.
     pub fn passed(&self) -> u32 {
-        u32::try_from(self.times.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.times.len()).unwrap_or(u32::MAX).saturating_add(self.untimed)
     }
 }
 
@@ -108,7 +113,7 @@ pub struct Selector {
     waiting: VecDeque<(Candidate, Option<String>)>,
     /// What is known so far, in order.
     results: Vec<(Candidate, Outcome)>,
-    /// Candidates that froze the machine earlier.
+    /// Candidates that may have frozen the machine earlier.
     frozen: Vec<(GfxChoice, String)>,
     /// Try foreign code although code that fits the card has passed.
     all: bool,
@@ -147,7 +152,8 @@ impl Selector {
             return not(why.clone());
         }
         if self.frozen.iter().any(|(gfx, profile)| *gfx == candidate.gfx && *profile == candidate.profile) {
-            return Some((Verdict::FrozeMachine, "at an earlier try; --retry tries it again".into()));
+            let why = "it was under way when the machine stopped or was started again; --retry tries it again";
+            return Some((Verdict::MayHaveFrozen, why.into()));
         }
         if let Some(why) = self.broken.get(&candidate.gfx) {
             return not(why.clone());
@@ -200,9 +206,10 @@ impl Selector {
         self.lost.as_deref()
     }
 
-    /// The cases that every usable candidate passed.
+    /// The cases that every usable candidate passed, and that were timed in each.
+    /// A candidate of which nothing was timed takes no part: it cannot be compared.
     pub fn common_cases(&self) -> BTreeSet<&str> {
-        let usable = self.results.iter().filter(|(_, outcome)| outcome.verdict.is_usable());
+        let usable = self.results.iter().filter(|(_, o)| o.verdict.is_usable() && !o.times.is_empty());
         let mut sets = usable.map(|(_, outcome)| outcome.times.keys().map(String::as_str).collect::<BTreeSet<_>>());
         let first = sets.next().unwrap_or_default();
         sets.fold(first, |common, set| common.intersection(&set).copied().collect())
@@ -224,7 +231,7 @@ impl Selector {
     fn best(&self, eligible: impl Fn(&Candidate) -> bool) -> Option<usize> {
         let usable = || {
             let all = self.results.iter().enumerate();
-            all.filter(|(_, (c, o))| o.verdict.is_usable() && !o.times.is_empty() && eligible(c))
+            all.filter(|(_, (c, o))| o.verdict.is_usable() && o.passed() > 0 && eligible(c))
         };
         // Fewer refusals are more correct; foreign code is less so, whatever it has shown.
         let rank = |(_, (candidate, outcome)): &(usize, &(Candidate, Outcome))| {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Where a selection is recorded, so that a reader sees the old record or the
 //! new one and never a part; and the note of what is being tried, from which
-//! the next call learns that a candidate froze the whole machine.
+//! the next call learns that a candidate may have frozen the whole machine. It
+//! cannot tell that from a selection that was killed (kill -9) and a machine that
+//! was then started again in good order, so that no more is said.
 
 use std::fs::{self, File, Permissions};
 use std::io::Write;
@@ -46,7 +48,7 @@ struct Note {
     /// What is being tried now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trying: Option<Tried>,
-    /// What the machine did not survive.
+    /// What the machine may not have survived.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     froze: Vec<Tried>,
 }
@@ -61,7 +63,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens the directory of a record. `retry` forgets what froze the machine.
+    /// Opens the directory of a record. `retry` forgets what may have frozen the machine.
     ///
     /// # Errors
     /// The directory cannot be written, or another selection is under way.
@@ -87,7 +89,7 @@ impl Journal {
         Ok(Self { dir, file, note, _lock: lock })
     }
 
-    /// What the machine did not survive, earlier.
+    /// What the machine may not have survived, earlier.
     pub fn frozen(&self) -> Vec<(GfxChoice, String)> {
         self.note.froze.iter().map(|tried| (tried.gfx, tried.profile.clone())).collect()
     }

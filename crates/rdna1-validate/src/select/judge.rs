@@ -11,22 +11,23 @@ use super::choose::{Outcome, Verdict};
 pub fn outcome(report: &Report) -> Outcome {
     let tried: Vec<&CaseResult> = report.cases.iter().filter(|case| tells(case.verdict)).collect();
     let worst = tried.iter().map(|case| (weight(case.verdict), case)).max_by_key(|(weight, _)| *weight);
-    let times: BTreeMap<String, f64> = tried
-        .iter()
-        .filter(|case| case.verdict == CaseVerdict::Pass)
-        .map(|case| (case.name.clone(), case.warm_seconds.unwrap_or(0.0)))
-        .collect();
+    let passed = || tried.iter().filter(|case| case.verdict == CaseVerdict::Pass);
+    let timed = |case: &&CaseResult| Some((case.name.clone(), case.warm_seconds?));
+    let times: BTreeMap<String, f64> = passed().filter_map(timed).collect();
+    let untimed = passed().filter(|case| case.warm_seconds.is_none()).count();
     let verdict = match worst.map(|(_, case)| case.verdict) {
         None => Verdict::CouldNotRun,
-        Some(_) if times.is_empty() && worst.is_some_and(|(weight, _)| weight == 1) => Verdict::CouldNotRun,
+        Some(_) if passed().next().is_none() && worst.is_some_and(|(weight, _)| weight == 1) => Verdict::CouldNotRun,
         Some(verdict) => of_case(verdict),
     };
     let told = |case: &CaseResult| {
         let detail = case.detail.as_deref().and_then(|detail| detail.lines().next()).unwrap_or_default();
         format!("{}: {}{}{detail}", case.name, case.verdict.word(), if detail.is_empty() { "" } else { ", " })
     };
+    let no_reference = report.cases.iter().find(|case| case.verdict == CaseVerdict::NoReference);
     let note = match (&report.end, worst) {
         (End::Stopped { why }, None) => Some(why.clone()),
+        (_, None) => no_reference.map(told),
         (_, Some((weight, case))) if weight > 0 => Some(told(case)),
         _ => None,
     };
@@ -41,6 +42,7 @@ pub fn outcome(report: &Report) -> Outcome {
         verdict,
         tried: u32::try_from(tried.len()).unwrap_or(u32::MAX),
         times,
+        untimed: u32::try_from(untimed).unwrap_or(u32::MAX),
         note,
         gfx_is_broken: lower.map(|case| {
             format!("under this gfx choice {} fails, which no profile changes ({})", case.layer.name(), case.name)

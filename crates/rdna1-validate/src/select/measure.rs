@@ -111,7 +111,8 @@ impl Measure for Validation<'_> {
             Err(problem) if candidate.machine_wide && !self.ran => Err(problem.into()),
             Err(problem) => {
                 self.problem.get_or_insert_with(|| problem.to_string());
-                Ok(Outcome::without_cases(Verdict::CouldNotRun, problem.problem))
+                let verdict = if problem.hung { Verdict::Hung } else { Verdict::CouldNotRun };
+                Ok(Outcome::without_cases(verdict, problem.problem))
             }
         }
     }

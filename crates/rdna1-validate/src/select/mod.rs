@@ -83,7 +83,7 @@ pub struct Args {
     /// Also try code for another chip where code that fits the card has passed.
     #[arg(long)]
     pub all: bool,
-    /// Also try again what froze the machine earlier.
+    /// Also try again what may have frozen the machine earlier.
     #[arg(long)]
     pub retry: bool,
     /// List the candidates and try none.
@@ -92,6 +92,9 @@ pub struct Args {
     /// Seconds that a case may take before its candidate counts as hung; models get five times as many.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = crate::suite::seconds)]
     pub timeout: Duration,
+    /// Seconds that Python may take to start and to import PyTorch.
+    #[arg(long, value_name = "SECONDS", default_value = "180", value_parser = crate::suite::seconds)]
+    pub start_timeout: Duration,
     /// Record the choice in this file of the machine.
     #[arg(long, value_name = "FILE", conflicts_with = "no_record")]
     pub record: Option<String>,
@@ -140,6 +143,7 @@ pub fn run(root: Root, args: &Args) -> anyhow::Result<Outcome> {
         device: args.device,
         any_gpu: args.any_gpu,
         timeout: args.timeout,
+        start_timeout: args.start_timeout,
         level: Some(args.level),
         timed: true,
         ..Options::default()

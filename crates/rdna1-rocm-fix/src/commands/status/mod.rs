@@ -67,7 +67,10 @@ pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Ou
     let variables = if here { current_environment() } else { Environment::default() };
     let cwd = std::env::current_dir().ok().and_then(|dir| dir.into_os_string().into_string().ok()).filter(|_| here);
     let found = Survey::of_machine(&context.root, &variables, cwd.as_deref());
-    let mut resolution = context.resolve(&Default::default(), &current_environment());
+    let (recorded, problem) = recorded::standings(context, &variables, &found.stacks);
+    let in_force = recorded::machine_wide(context, &recorded);
+    let mut resolution =
+        context.resolve_with(&context.stacks, in_force.as_ref(), &Default::default(), &current_environment());
     // The resolution rests on what the whole machine has; advice also on what
     // the Python environments bring, and on what lies in the libraries.
     let mut stacks = context.stacks.clone();
@@ -89,14 +92,12 @@ pub(super) fn run(context: &Context, json: bool, all: bool) -> anyhow::Result<Ou
         findings::unreadable_stacks(&found.problems, &mut findings);
         findings.extend(strays.into_iter().map(stray::Stray::finding));
     }
-    let (recorded, problem) = recorded::standings(context, &variables, &found.stacks);
     findings::recorded(&recorded, problem, &mut findings);
     let survey = survey::judge(context, &variables, found.stacks);
     let device_code = code::look(context, &variables, &survey, &resolution);
     code::findings(context, &device_code, &mut findings);
     findings.sort_by_key(|finding| finding.level);
-    let (fit, path) = survey::best(&survey);
-    let guidance = advise(&context.policy, &context.machine, fit, path);
+    let guidance = advise(&context.policy, &context.machine, &survey::pytorchs(&survey));
     let ok = findings.iter().all(|finding| finding.level != Level::Error);
     let document = Document {
         version: 1,

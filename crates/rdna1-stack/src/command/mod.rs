@@ -5,7 +5,11 @@
 //!
 //! Out of reach: a shell script or another program that starts Python later
 //! (Nix's wrappers among them), and environments that a tool makes only when it
-//! is started. Such a command counts as no Python.
+//! is started. Such a command counts as no Python. So does one whose options
+//! are not known: a wrong answer is worse than none.
+
+mod env;
+mod uv;
 
 use rdna1_core::root::Root;
 
@@ -39,7 +43,8 @@ pub struct Answer {
     pub interpreter: Option<Interpreter>,
     /// The way to it, for explanations.
     pub steps: Vec<String>,
-    /// Whether a layer takes away the environment that it is given (`env -i`).
+    /// Whether a layer takes away what profile `bypass` needs of the environment
+    /// (`env -i`, `-u PYTHONPATH`, `PYTHONPATH=…`).
     pub clears_environment: bool,
 }
 
@@ -159,6 +164,21 @@ impl Walk<'_> {
         bytes
     }
 
+    /// Says why the interpreter cannot be told.
+    fn out_of_reach(&mut self, why: &str) -> Step {
+        self.note(format!("{why}: out of reach"));
+        Step::Other
+    }
+
+    /// A directory and those above it, as deep as any project lies.
+    fn upwards(dir: &str) -> Vec<String> {
+        let mut dirs = vec![dir.to_owned()];
+        while dirs.len() < MAX_UP && dirs.last().is_some_and(|dir| dir != "/") {
+            dirs.push(parent(dirs.last().map_or("/", String::as_str)).to_owned());
+        }
+        dirs
+    }
+
     fn absolute(&self, path: &str) -> String {
         if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", self.cwd.trim_end_matches('/')) }
     }
@@ -176,134 +196,6 @@ impl Walk<'_> {
             use std::os::unix::fs::PermissionsExt;
             (metadata.is_file() && metadata.permissions().mode() & 0o111 != 0).then_some(path)
         })
-    }
-
-    /// `env [-i] [-u NAME] [-C DIR] [-S TEXT] [NAME=VALUE] COMMAND`.
-    fn env(&mut self, words: &[String]) -> Step {
-        self.note("env sets variables and starts it");
-        let mut words = words.to_vec();
-        let mut at = 0;
-        while let Some(word) = words.get(at).cloned() {
-            let value = words.get(at + 1).cloned();
-            match word.as_str() {
-                "--" => {
-                    at += 1;
-                    break;
-                }
-                "-i" | "-" | "--ignore-environment" => {
-                    self.answer.clears_environment = true;
-                    self.variables.clear();
-                    at += 1;
-                }
-                "-u" | "--unset" => {
-                    self.unset(value.as_deref().unwrap_or_default());
-                    at += 2;
-                }
-                "-C" | "--chdir" => {
-                    self.cwd = self.absolute(value.as_deref().unwrap_or_default());
-                    at += 2;
-                }
-                "-S" | "--split-string" => {
-                    let split = value.as_deref().unwrap_or_default().split_whitespace().map(str::to_owned);
-                    words = split.chain(words.get(at + 2..).unwrap_or_default().iter().cloned()).collect();
-                    at = 0;
-                }
-                _ if word.starts_with("--unset=") => {
-                    self.unset(&word["--unset=".len()..]);
-                    at += 1;
-                }
-                // `#!/usr/bin/env -S python3 -u` arrives as one word.
-                _ if word.starts_with("-S") => {
-                    let split = word[2..].split_whitespace().map(str::to_owned);
-                    words = split.chain(words.get(at + 1..).unwrap_or_default().iter().cloned()).collect();
-                    at = 0;
-                }
-                _ if word.starts_with('-') => at += 1,
-                _ => break,
-            }
-        }
-        while let Some((name, value)) = words.get(at).and_then(|word| word.split_once('=')) {
-            self.variables.insert(name.to_owned(), value.to_owned());
-            at += 1;
-        }
-        Step::Again(words.split_off(at.min(words.len())))
-    }
-
-    fn unset(&mut self, name: &str) {
-        self.variables.remove(name);
-        self.answer.clears_environment |= matches!(name, "PYTHONPATH" | "RDNA1_BYPASS");
-    }
-
-    /// `uv run [OPTIONS] COMMAND`, in the project's environment.
-    fn uv(&mut self, words: &[String]) -> Step {
-        const WITH_VALUE: [&str; 12] = [
-            "--extra",
-            "--group",
-            "--no-group",
-            "--only-group",
-            "--env-file",
-            "--index",
-            "--index-url",
-            "-i",
-            "--directory",
-            "--project",
-            "--package",
-            "--cache-dir",
-        ];
-        let (mut at, mut project, mut module) = (0, self.cwd.clone(), false);
-        while let Some(word) = words.get(at).filter(|word| word.starts_with('-')) {
-            let name = word.split('=').next().unwrap_or(word);
-            match name {
-                "--" => {
-                    at += 1;
-                    break;
-                }
-                "-m" | "--module" => {
-                    module = true;
-                    at += 1;
-                    break;
-                }
-                "--with"
-                | "--with-requirements"
-                | "--with-editable"
-                | "--isolated"
-                | "-p"
-                | "--python"
-                | "--no-project"
-                | "-s"
-                | "--script" => {
-                    self.note(format!("uv run {name} makes its environment when it is started: out of reach"));
-                    return Step::Other;
-                }
-                "--directory" | "--project" => {
-                    let value = word.split_once('=').map(|(_, value)| value);
-                    let value = value.or(words.get(at + 1).map(String::as_str));
-                    project = self.absolute(value.unwrap_or_default());
-                }
-                _ => {}
-            }
-            at += if WITH_VALUE.contains(&word.as_str()) { 2 } else { 1 };
-        }
-        let rest = words.get(at..).unwrap_or_default();
-        let own = self.variables.get("UV_PROJECT_ENVIRONMENT").map(|dir| self.absolute(dir));
-        let mut dirs = vec![project.as_str()];
-        while dirs.len() < MAX_UP && dirs.last().is_some_and(|dir| *dir != "/") {
-            dirs.push(parent(dirs.last().copied().unwrap_or("/")));
-        }
-        let near = dirs.iter().map(|dir| format!("{dir}/.venv"));
-        let Some(prefix) = own.into_iter().chain(near).find(|dir| self.place.is_file(&format!("{dir}/pyvenv.cfg")))
-        else {
-            self.note("uv run has no environment here yet");
-            return Step::Other;
-        };
-        self.note(format!("uv run uses {prefix}"));
-        let python = format!("{prefix}/bin/python");
-        let is_script =
-            rest.first().is_some_and(|word| word.ends_with(".py") && self.place.is_file(&self.absolute(word)));
-        if module || is_script {
-            return Step::Again([&[python], rest].concat());
-        }
-        self.in_prefix(&prefix, rest)
     }
 
     /// `conda run [-n NAME | -p PREFIX] COMMAND`.
@@ -354,10 +246,7 @@ impl Walk<'_> {
     fn pyenv(&self, path: &str) -> Option<String> {
         let dir = parent(path);
         let home = dir.strip_suffix("/shims").filter(|home| self.place.is_dir(&format!("{home}/versions")))?;
-        let mut dirs = vec![self.cwd.as_str()];
-        while dirs.len() < MAX_UP && dirs.last().is_some_and(|dir| *dir != "/") {
-            dirs.push(parent(dirs.last().copied().unwrap_or("/")));
-        }
+        let dirs = Self::upwards(&self.cwd);
         let first = |file: String| {
             let text = self.place.text(&file).ok().flatten()?;
             text.split_whitespace().next().map(str::to_owned)
