@@ -87,14 +87,7 @@ pub fn judge(context: &Context, variables: &Environment, stacks: Vec<Stack>) -> 
 pub fn resolution_stacks(stack: &Stack, machine_wide: &Stacks) -> Stacks {
     let own = stack.rocm.clone().map(|rocm| core_stack(stack, rocm));
     let code = stack.pytorch.as_ref().and_then(|pytorch| pytorch.code.as_ref());
-    let mut targets = code.map(Code::gfx);
-    // LLVM's generic target of RDNA2 is code for a gfx1030 as well.
-    if code.is_some_and(|code| code.targets.contains("gfx10-3-generic"))
-        && let (Some(targets), Ok(member)) = (&mut targets, "gfx1030".parse())
-    {
-        targets.push(member);
-    }
-    Stacks { found: own.map_or_else(|| machine_wide.found.clone(), |own| vec![own]), pytorch_code: targets }
+    Stacks { found: own.map_or_else(|| machine_wide.found.clone(), |own| vec![own]), pytorch_code: code.map(Code::gfx) }
 }
 
 /// Each PyTorch for ROCm among them, the best first.

@@ -174,3 +174,19 @@ pub struct Survey {
     /// What could not be read.
     pub problems: Vec<Problem>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_for_a_generic_target_is_code_for_each_chip_of_its_generation() {
+        let gfx = |names: &[&str]| -> Vec<String> {
+            let targets = names.iter().map(|name| (*name).to_owned()).collect();
+            Code { targets, seen_in: Vec::new() }.gfx().iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(gfx(&["gfx10-1-generic"]), ["gfx1010", "gfx1011", "gfx1012", "gfx1013"]);
+        assert_eq!(gfx(&["gfx10-3-generic", "gfx1030", "gfx9-generic"]).len(), 7);
+        assert_eq!(gfx(&["gfx11-generic"]), [""; 0]);
+    }
+}

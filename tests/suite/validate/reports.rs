@@ -2,8 +2,10 @@
 //! The command line, and what reports hold.
 
 use std::path::Path;
+use std::process::Command;
 
 use rdna1_tests::program::{program, top};
+use rdna1_tests::tools;
 use rdna1_tests::wheel::version_py;
 
 use assert_fs::TempDir;
@@ -137,8 +139,25 @@ fn the_named_interpreter_goes_before_the_active_and_that_before_the_systems() {
     assert_eq!(chosen(false, &both[1..]), "CONDA_PREFIX");
 }
 
-/// Without an active environment: the first of `PATH`, if it has a PyTorch. (The step
-/// after it, the system's, needs a ROCm PyTorch in /usr, which no test machine has.)
+/// Where the first Python of `PATH` has no PyTorch, the system's is taken if it has.
+#[test]
+fn the_systems_python_is_taken_where_the_paths_has_no_pytorch() {
+    let torch = Command::new("/usr/bin/python3").args(["-c", "import torch"]).output();
+    if !torch.is_ok_and(|output| output.status.success()) {
+        return tools::skip("python3-torch is not installed (cargo xtask test installs it)");
+    }
+    let dir = TempDir::new().expect("a temporary directory");
+    let venv = Command::new("/usr/bin/python3").args(["-m", "venv", "--without-pip"]).arg(dir.path()).status();
+    assert!(venv.is_ok_and(|status| status.success()), "python3-venv is installed");
+    let mut command = program("rdna1-validate");
+    command.args(["--device", "cpu", "--only", "copy/elements1", "--format", "json"]);
+    let output = command.env("PATH", format!("{}/bin:/usr/bin:/bin", dir.path().display())).output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect(&text);
+    assert_eq!((&report["interpreter"]["chosen_by"], output.status.code()), (&"system".into(), Some(0)), "{text}");
+}
+
+/// Without an active environment: the first of `PATH`, if it has a PyTorch.
 #[test]
 fn the_paths_python_is_taken_where_it_has_a_pytorch() {
     let dir = TempDir::new().expect("a temporary directory");
