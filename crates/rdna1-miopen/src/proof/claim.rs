@@ -39,7 +39,8 @@ enum Kind {
     Gemm,
     /// In the find modes that try candidates: the same but for what is dilated.
     GemmTried,
-    /// GEMM first wherever the rules say so, otherwise the naive kernel.
+    /// GEMM first wherever the rules say so, otherwise the naive kernel; nothing
+    /// only where an image has more elements than MIOpen counts.
     GemmOrNaive,
     /// In the find modes that try: something for everything, of these two kinds,
     /// GEMM among it for everything in ordinary layouts that is not dilated.
@@ -122,7 +123,7 @@ impl Claim {
                     let wrong = plain && c.is_dilated() && answer.workspace != Some(Ok(0));
                     wrong.then(|| format!("a dilated problem is announced as {:?}", answer.workspace))
                 }),
-            Kind::GemmOrNaive => gemm_or_naive(answer, rule).or_else(|| {
+            Kind::GemmOrNaive => gemm_or_naive(answer, rule, rules::is_countable(c)).or_else(|| {
                 let expected = if plain { Algorithm::Gemm } else { Algorithm::Direct };
                 if problem.edge { None } else { finds(answer, expected, true) }
             }),
@@ -190,8 +191,9 @@ fn offers(answer: &Answer, rule: Option<rules::Gemm>) -> Option<String> {
     (offered != expected).then(|| format!("{offered:?} is offered; the rules say {expected:?}"))
 }
 
-/// Of the direct kernels only the naive one is offered, and GEMM first where the rules have it.
-fn gemm_or_naive(answer: &Answer, rule: Option<rules::Gemm>) -> Option<String> {
+/// Of the direct kernels only the naive one is offered, and GEMM first where the
+/// rules have it. What MIOpen cannot count, it refuses whatever the profile.
+fn gemm_or_naive(answer: &Answer, rule: Option<rules::Gemm>, countable: bool) -> Option<String> {
     let is_naive = |solver: &str| solver.starts_with("ConvDirectNaive");
     let all = answer.offers.iter().flatten().flatten();
     let other = all.clone().find(|offer| offer.algorithm != Algorithm::Gemm && !is_naive(&offer.solver));
@@ -200,6 +202,7 @@ fn gemm_or_naive(answer: &Answer, rule: Option<rules::Gemm>) -> Option<String> {
     }
     only(&[Algorithm::Gemm, Algorithm::Direct], answer).or_else(|| match rule {
         Some(gemm) => offers(answer, Some(gemm)),
+        None if !countable => offers(answer, None),
         None => {
             let naive = answer.first().is_some_and(|offer| is_naive(&offer.solver));
             (!naive).then(|| format!("{:?} is offered first, not the naive kernel", answer.first()))
