@@ -10,18 +10,35 @@ use crate::tree::Tree;
 
 /// A bundle as the offload bundler writes it, code objects left empty of code.
 pub fn bundle(targets: &[&str]) -> Vec<u8> {
-    let mut ids = vec!["host-x86_64-unknown-linux-gnu-".to_owned()];
-    ids.extend(targets.iter().map(|target| format!("hipv4-amdgcn-amd-amdhsa--{target}")));
+    let empty = [0; PAGE];
+    bundle_of(&targets.iter().map(|target| (*target, &empty[..])).collect::<Vec<_>>())
+}
+
+/// What code objects are aligned to.
+const PAGE: usize = 4096;
+
+/// The same with code objects: a target and its bytes each.
+pub fn bundle_of(objects: &[(&str, &[u8])]) -> Vec<u8> {
+    let host = ("host-x86_64-unknown-linux-gnu-".to_owned(), &[][..]);
+    let device = objects.iter().map(|(target, object)| (format!("hipv4-amdgcn-amd-amdhsa--{target}"), *object));
+    let entries: Vec<(String, &[u8])> = std::iter::once(host).chain(device).collect();
     let mut bytes = b"__CLANG_OFFLOAD_BUNDLE__".to_vec();
-    bytes.extend((ids.len() as u64).to_le_bytes());
-    for (i, id) in ids.iter().enumerate() {
-        let size = if i == 0 { 0 } else { 4096_u64 };
-        bytes.extend((4096 * i as u64).to_le_bytes());
-        bytes.extend(size.to_le_bytes());
-        bytes.extend((id.len() as u64).to_le_bytes());
+    bytes.extend((entries.len() as u64).to_le_bytes());
+    // The table fits the first page.
+    let (mut at, mut starts) = (0, Vec::new());
+    for (id, object) in &entries {
+        starts.push(at);
+        for number in [at, object.len(), id.len()] {
+            bytes.extend((number as u64).to_le_bytes());
+        }
         bytes.extend(id.as_bytes());
+        at = (at + object.len()).next_multiple_of(PAGE).max(PAGE);
     }
-    bytes.resize(4096 * ids.len(), 0);
+    for ((_, object), start) in entries.iter().zip(starts).skip(1) {
+        bytes.resize(start, 0);
+        bytes.extend(*object);
+    }
+    bytes.resize(at, 0);
     bytes
 }
 

@@ -216,10 +216,7 @@ fn admissible<'a>(inputs: Inputs<'a>, resolution: &Resolution) -> Result<&'a Pro
     let Inputs { policy, config, request, .. } = inputs;
     let refuse = |problem: String| Inactive::Refused { problem };
     let id = &resolution.profile;
-    let profile = policy.profile(id).ok_or_else(|| {
-        let known: Vec<&str> = policy.profiles.iter().map(|profile| profile.id.as_str()).collect();
-        refuse(format!("there is no profile `{id}`; allowed are {}", known.join(", ")))
-    })?;
+    let profile = policy.named_profile(id).map_err(refuse)?;
     if profile.scope == Scope::Process && !request.single_process {
         return Err(refuse(format!(
             "profile `{id}` works for single processes only: rdna1-rocm-fix run --profile {id} -- COMMAND"

@@ -5,7 +5,7 @@
 use std::ffi::{OsStr, OsString};
 
 use rdna1_core::root::Root;
-use rdna1_stack::command::Answer;
+use rdna1_stack::command::{Answer, BYPASS};
 
 use crate::context::Environment;
 
@@ -15,11 +15,9 @@ const HOOK: &str = "lib/rdna1-rocm-fix/python/hook";
 /// The hook's directory in a checkout.
 const CHECKOUT_HOOK: &str = "python/hook";
 
-/// Where Python looks for modules first.
-const PATH: &str = "PYTHONPATH";
-
-/// What makes the hook act.
-const SWITCH: &str = "RDNA1_BYPASS";
+/// Where Python looks for modules first, and what makes the hook act.
+const PATH: &str = BYPASS[0];
+const SWITCH: &str = BYPASS[1];
 
 /// The hook, ready to be given to a process.
 #[derive(Debug)]

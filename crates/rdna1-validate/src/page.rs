@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::report::{CaseResult, End, Report, Verdict};
+use crate::report::{CaseResult, Counts, End, Report, Verdict};
 
 const TITLE: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -61,16 +61,10 @@ fn head(report: &Report, out: &mut String) {
 /// A family's row.
 #[derive(Default)]
 struct Row<'a> {
-    cases: usize,
-    passed: usize,
-    failed: usize,
-    refused: usize,
-    no_reference: usize,
-    skipped: usize,
+    counts: Counts,
     worst: Option<(f64, &'a CaseResult)>,
     seconds: f64,
     varies: usize,
-    not_run: usize,
 }
 
 fn families(report: &Report, out: &mut String) {
@@ -81,13 +75,7 @@ fn families(report: &Report, out: &mut String) {
             order.push(&case.family);
         }
         let row = rows.entry(&case.family).or_default();
-        row.cases += 1;
-        row.passed += usize::from(case.verdict == Verdict::Pass);
-        row.failed += usize::from(case.verdict.is_failure());
-        row.refused += usize::from(case.verdict == Verdict::Refused);
-        row.no_reference += usize::from(case.verdict == Verdict::NoReference);
-        row.skipped += usize::from(case.verdict == Verdict::Skipped);
-        row.not_run += usize::from(case.verdict == Verdict::NotRun);
+        row.counts.add(case.verdict);
         row.varies += usize::from(!case.is_repeatable());
         row.seconds += case.seconds;
         if let Some(ratio) = case.worst().filter(|ratio| row.worst.is_none_or(|(worst, _)| *ratio > worst)) {
@@ -105,14 +93,15 @@ fn families(report: &Report, out: &mut String) {
     );
     for family in order {
         let row = &rows[family];
+        let counts = row.counts;
         let worst = row.worst.map(|(ratio, case)| worst(ratio, case)).unwrap_or_default();
-        let style = if row.failed == 0 { GOOD } else { BAD };
+        let style = if counts.failed == 0 { GOOD } else { BAD };
         let mut remarks = Vec::new();
         for (count, what) in [
-            (row.refused, "refused by the profile"),
-            (row.no_reference, "without a reference"),
-            (row.skipped, "skipped"),
-            (row.not_run, "not run"),
+            (counts.refused, "refused by the profile"),
+            (counts.no_reference, "without a reference"),
+            (counts.skipped, "skipped"),
+            (counts.not_run, "not run"),
             (row.varies, "not repeatable bit by bit"),
         ] {
             if count > 0 {
@@ -123,8 +112,8 @@ fn families(report: &Report, out: &mut String) {
             out,
             "{:16} {:>5} {style}{:>6}{style:#}  {worst:28} {:>8.1}  {}",
             family,
-            row.cases,
-            row.passed,
+            counts.selected,
+            counts.passed,
             row.seconds,
             remarks.join(", ")
         );

@@ -43,8 +43,8 @@ impl Private {
     }
 
     /// A text without them, and without the numbers by which ROCm and CUDA name
-    /// one GPU among all (`GPU-0f1e…`): they are serial numbers. Only whole words are replaced: a user `max` does
-    /// not make `maximum` private.
+    /// one GPU among all (`GPU-0f1e…`): they are serial numbers. Only whole words
+    /// are replaced: a user `max` does not make `maximum` private.
     pub fn clean(&self, text: &str) -> String {
         let mut text = without_serial_numbers(text);
         for (private, replacement) in &self.replacements {

@@ -108,8 +108,7 @@ pub fn render(report: &Report) -> String {
     for layer in LAYERS {
         page.sample("layer_broken", &[("layer", layer.name())], truth(report.diagnosis.broken == Some(layer)));
     }
-    let untried = [Verdict::Skipped, Verdict::NotRun, Verdict::Refused, Verdict::NoReference];
-    let tried = |case: &CaseResult| !untried.contains(&case.verdict);
+    let tried = |case: &CaseResult| case.verdict == Verdict::Pass || case.verdict.is_failure();
     page.of_cases("case_passed", "Whether the case passed.", &report.cases, |case| {
         tried(case).then(|| truth(case.verdict == Verdict::Pass))
     });

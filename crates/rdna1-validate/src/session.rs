@@ -168,10 +168,9 @@ pub fn run(
 ) -> Result<Report, CannotRun> {
     let environment = current_environment();
     let context = Context::read(options.root.clone()).map_err(|error| CannotRun::new(error.to_string()))?;
-    if let Some(asked) = options.profile.as_ref().filter(|id| context.policy.profile(id).is_none()) {
-        let known: Vec<&str> = context.policy.profiles.iter().map(|profile| profile.id.as_str()).collect();
-        let problem = format!("there is no profile `{asked}`; there are {}", known.join(", "));
-        return Err(CannotRun { usage: true, ..CannotRun::new(problem) });
+    if let Some(asked) = &options.profile {
+        let named = context.policy.named_profile(asked);
+        named.map_err(|problem| CannotRun { usage: true, ..CannotRun::new(problem) })?;
     }
     let device = device(&context, options)?;
     let interpreter = interpreter::choose(&context, options.python.as_deref(), &environment)
@@ -550,8 +549,8 @@ impl<'a> Session<'a> {
             return;
         }
         let Some(rules) = &self.rules else { return };
-        let message = result.detail.clone().unwrap_or_default();
-        if let Some(why) = rules.refusal(case, result.phase.as_deref(), &message) {
+        let message = result.detail.as_deref().unwrap_or_default();
+        if let Some(why) = rules.refusal(case, result.phase.as_deref(), message) {
             result.verdict = Verdict::Refused;
             result.detail = Some(why);
             result.remedy = Verdict::Refused.remedy().map(str::to_owned);

@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
+use rdna1_isa::Target;
 use rdna1_isa::analyse::{Analyser, Ignore, Question};
 use rdna1_isa::decode::Wave;
-use rdna1_isa::{Options, Target};
 use rdna1_tests::tools;
 
 use super::{Objects, have_llvm, must, workdir};
@@ -136,7 +136,7 @@ fn compiled(dir: &Path, source: &Path, target: Target) -> BTreeMap<String, Vec<u
 
 /// The rules that a function runs into on a gfx1010.
 fn hits(code: &[u8], built_for: Target, ignore: Ignore) -> Vec<&'static str> {
-    let question = Question { code: built_for, on: Options::for_card(Target::Gfx1010).on, ignore };
+    let question = Question { code: built_for, on: Target::Gfx1010, ignore };
     let mut rules = Vec::new();
     Analyser::default().run(code, Wave::W32, &question, |site| rules.push(site.rule.info().id));
     rules

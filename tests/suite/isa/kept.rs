@@ -80,6 +80,16 @@ fn run(program_name: &str, root: &Path, arguments: &[&str]) -> (String, String, 
     (text(&output.stdout), text(&output.stderr), output.status.code().unwrap_or(-1))
 }
 
+fn status(root: &Path) -> Value {
+    let (out, err, _) = run("rdna1-rocm-fix", root, &["status", "--json"]);
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"))
+}
+
+fn finding(document: &Value, id: &str) -> Option<Value> {
+    let all = document["findings"].as_array().cloned().unwrap_or_default();
+    all.into_iter().find(|finding| finding["id"] == id)
+}
+
 #[test]
 fn what_was_found_is_kept_and_told_by_status_plan_and_the_advisories() {
     if !have_llvm() || !tools::available(&[OBJCOPY]) {
@@ -87,15 +97,7 @@ fn what_was_found_is_kept_and_told_by_status_plan_and_the_advisories() {
     }
     let (root, rocm) = machine("kept");
     let root = root.path();
-    let status = || {
-        let (out, err, _) = run("rdna1-rocm-fix", root, &["status", "--json"]);
-        serde_json::from_str::<Value>(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"))
-    };
-    let finding = |document: &Value, id: &str| {
-        let all = document["findings"].as_array().cloned().unwrap_or_default();
-        all.into_iter().find(|finding| finding["id"] == id)
-    };
-    let before = status();
+    let before = status(root);
     assert_eq!(before["device_code"][0]["checked"], false, "{}", before["device_code"]);
     assert!(finding(&before, "device-code").is_none());
 
@@ -107,7 +109,7 @@ fn what_was_found_is_kept_and_told_by_status_plan_and_the_advisories() {
     let text = fs::read_to_string(records[0].path()).expect("it can be read");
     assert!(!text.contains(&*root.to_string_lossy()) && !text.contains("/opt"), "no paths in it: {text}");
 
-    let after = status();
+    let after = status(root);
     let found = finding(&after, "device-code").unwrap_or_else(|| panic!("{}", after["findings"]));
     assert_eq!(found["level"], "warning");
     let happens = found["happens"].as_str().unwrap_or_default();
@@ -137,7 +139,7 @@ fn what_was_found_is_kept_and_told_by_status_plan_and_the_advisories() {
     // Another file in place of one: what was found no longer counts.
     let kernels = rocm.join("lib/rocblas/library");
     fs::copy(kernels.join("Kernels_SB_gfx1010.co"), kernels.join("Kernels_HHS_BH_gfx1030.co")).expect("it is there");
-    assert_eq!(status()["device_code"][0]["checked"], false);
+    assert_eq!(status(root)["device_code"][0]["checked"], false);
 }
 
 #[test]
@@ -206,13 +208,6 @@ fn with_pytorch(card: &str, torch: &[&str], kernels: &[(&str, &str, &str, &str)]
     tree
 }
 
-fn device_code(tree: &Tree) -> Option<Value> {
-    let (out, err, _) = run("rdna1-rocm-fix", tree.root().path(), &["status", "--json"]);
-    let document: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
-    let findings = document["findings"].as_array().cloned().unwrap_or_default();
-    findings.into_iter().find(|finding| finding["id"] == "device-code")
-}
-
 /// As in official wheels: rocBLAS has clean code for the card, PyTorch itself has
 /// none, so that without the override nothing would start.
 #[test]
@@ -226,15 +221,22 @@ fn a_choice_that_pytorch_has_no_code_for_is_not_named() {
     let tree = root(wheel::ROCM);
     let (out, err, code) = run("rdna1-validate", tree.root().path(), &["isa"]);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    let found = device_code(&tree).expect("10.3.0 is in force and has hits");
+    let found = finding(&status(tree.root().path()), "device-code").expect("10.3.0 is in force and has hits");
     assert!(!found["do"].as_str().unwrap_or_default().contains("prefer"), "{found}");
-    // Where PyTorch has it as well, it is named.
+    // What is said of a library that lacks the card's own code is said once.
+    let object = self::code(&workdir("once"), "vmem-scalar-write", "hit_descriptor", "SB", "gfx1030");
+    let section = wheel::bundle_of(&[("gfx1030", &fs::read(object).expect("just made"))]);
+    tree.write("usr/local/lib/python3.12/site-packages/torch/lib/libtorch_hip.so", wheel::library(&section));
+    let (out, err, status_code) = run("rdna1-validate", tree.root().path(), &["isa"]);
+    assert_eq!((status_code, err.as_str()), (0, ""), "{out}");
+    let words = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(words.matches("but not in libtorch_hip.so").count(), 1, "{out}");
+    assert!(!words.contains("use it, with no HSA_OVERRIDE_GFX_VERSION"), "{out}");
+    // Where PyTorch has that code as well, it is in use to begin with.
     let tree = root(&["gfx1010", "gfx1030"]);
     must(program("rdna1-validate").env("RDNA1_ROOT", tree.root().path()).arg("isa").output());
-    let explicit = ["--json"];
-    let (out, _, _) = run("rdna1-rocm-fix", tree.root().path(), &[&["status"][..], &explicit].concat());
-    let document: Value = serde_json::from_str(&out).expect("JSON");
-    assert_eq!(document["device_code"][0]["gfx"], "native", "its own code is used to begin with: {document}");
+    let document = status(tree.root().path());
+    assert_eq!(document["device_code"][0]["gfx"], "native", "{document}");
 }
 
 /// PyTorch's own kernels have names that tell no data type, and count.
@@ -250,7 +252,7 @@ fn kernels_that_are_no_matrix_products_are_warned_of() {
     tree.write("usr/local/lib/python3.12/site-packages/torch/lib/native_gfx1030.co", kernel);
     let (out, err, code) = run("rdna1-validate", tree.root().path(), &["isa"]);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
-    let found = device_code(&tree).expect("it has hits");
+    let found = finding(&status(tree.root().path()), "device-code").expect("it has hits");
     assert!(found["do"].as_str().is_some_and(|text| text.contains("no matrix products")), "{found}");
 }
 

@@ -35,6 +35,17 @@ impl Policy {
         self.profiles.iter().find(|profile| profile.id == id)
     }
 
+    /// The profile that somebody has named.
+    ///
+    /// # Errors
+    /// In words, if there is none of that name.
+    pub fn named_profile(&self, id: &str) -> Result<&Profile, String> {
+        self.profile(id).ok_or_else(|| {
+            let known: Vec<&str> = self.profiles.iter().map(|profile| profile.id.as_str()).collect();
+            format!("there is no profile `{id}`; allowed are {}", known.join(", "))
+        })
+    }
+
     /// The profile that is used where nobody chose one.
     pub fn default_profile(&self) -> &Profile {
         // Validation guarantees exactly one default.

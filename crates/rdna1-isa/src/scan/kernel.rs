@@ -100,7 +100,6 @@ pub fn kernels<P: AsRef<Path>>(
         name,
         max_hits,
         max_kernels,
-        file: PathBuf::new(),
         path: String::new(),
         left_out: 0,
         analyser: Analyser::default(),
@@ -123,7 +122,6 @@ struct Finder<'a> {
     name: &'a str,
     max_hits: usize,
     max_kernels: usize,
-    file: PathBuf,
     path: String,
     left_out: u32,
     analyser: Analyser,
@@ -137,7 +135,6 @@ impl Visit for Finder<'_> {
     }
 
     fn file(&mut self, path: &Path, member: Option<&str>) {
-        path.clone_into(&mut self.file);
         self.path = member.map_or_else(|| path.to_owned(), |member| path.join(member)).display().to_string();
     }
 
@@ -147,7 +144,7 @@ impl Visit for Finder<'_> {
         let object = match CodeObject::parse(bytes) {
             Ok(Some(object)) => object,
             Ok(None) => return,
-            Err(error) => return self.problems.push(Problem { path: self.file.clone(), error }),
+            Err(error) => return self.problems.push(Problem { path: PathBuf::from(&self.path), error }),
         };
         for function in object.functions.iter().filter(|function| function.name.contains(self.name)) {
             if self.found.len() >= self.max_kernels && function.name != self.name {

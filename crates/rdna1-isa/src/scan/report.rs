@@ -224,6 +224,19 @@ impl CodeReport {
         &mut self.families[index]
     }
 
+    /// The sums over the families of each data type, whatever their origin.
+    pub fn by_data_type(&self) -> Vec<(&'static str, Counts)> {
+        let mut types: Vec<(&str, Counts)> = Vec::new();
+        // Families are in order, so that those of one data type follow one another.
+        for family in &self.families {
+            match types.last_mut().filter(|(name, _)| *name == family.data_type) {
+                Some((_, counts)) => counts.merge(&family.counts),
+                None => types.push((family.data_type, family.counts.clone())),
+            }
+        }
+        types
+    }
+
     /// The sum over all families.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();

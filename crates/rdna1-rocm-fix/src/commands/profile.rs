@@ -42,10 +42,7 @@ fn list(context: &Context) -> String {
 }
 
 fn find<'a>(context: &'a Context, id: &str) -> anyhow::Result<&'a Profile> {
-    context.policy.profile(id).with_context(|| {
-        let known: Vec<&str> = context.policy.profiles.iter().map(|profile| profile.id.as_str()).collect();
-        format!("there is no profile `{id}`; allowed are {}", known.join(", "))
-    })
+    context.policy.named_profile(id).map_err(anyhow::Error::msg)
 }
 
 fn show(context: &Context, id: Option<&str>) -> anyhow::Result<Outcome> {

@@ -64,11 +64,15 @@ fn is_for_others(path: &str) -> bool {
 /// The sum over the files that matter to a card, by name, size, beginning and
 /// end; `None` where there are none. The same files have the same one anywhere.
 pub(super) fn key(place: Place<'_>, stack: &Stack, card: GfxTarget) -> Option<String> {
+    key_of(place, &of(place, stack), card)
+}
+
+/// The same of files that have been listed.
+pub(super) fn key_of(place: Place<'_>, files: &[String], card: GfxTarget) -> Option<String> {
     let mut sum = Fingerprint::new();
     sum.fact("check", &VERSION.to_string());
     sum.fact("card", &card.to_string());
-    let files = of(place, stack);
-    for path in &files {
+    for path in files {
         sum.library(place, path);
     }
     (!files.is_empty()).then(|| sum.finish())

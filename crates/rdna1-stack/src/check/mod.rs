@@ -143,8 +143,9 @@ impl Checked {
         }
     }
 
-    /// Adds what was found in another stack that the same program uses.
-    pub fn merge(&mut self, other: Self) {
+    /// With what was found in another stack that the same program uses.
+    #[must_use]
+    pub fn merged(mut self, other: Self) -> Self {
         for (target, types) in other.code {
             let all = self.code.entry(target).or_default();
             for found in types {
@@ -155,18 +156,16 @@ impl Checked {
             }
         }
         self.unreadable = self.unreadable.saturating_add(other.unreadable);
+        self
     }
 
     fn new(on: Target, report: &Report) -> Self {
         let mut code = BTreeMap::new();
         for part in &report.total {
-            let mut types: Vec<DataType> = Vec::new();
-            // Families of one data type follow one another; origins do not matter here.
-            for family in &part.families {
-                let counts = &family.counts;
+            let types = part.by_data_type().into_iter().map(|(name, counts)| {
                 let of = |severity| counts.severities.get(&severity).copied().unwrap_or(0);
-                let found = DataType {
-                    name: family.data_type.to_owned(),
+                DataType {
+                    name: name.to_owned(),
                     functions: counts.functions,
                     illegal: counts.illegal,
                     wrong: of(Severity::Wrong),
@@ -174,13 +173,9 @@ impl Checked {
                     timing: of(Severity::Timing),
                     unclear: counts.unclear,
                     clean: counts.clean,
-                };
-                match types.iter_mut().find(|known| known.name == found.name) {
-                    Some(known) => known.add(&found),
-                    None => types.push(found),
                 }
-            }
-            code.insert(part.target.to_string(), types);
+            });
+            code.insert(part.target.to_string(), types.collect());
         }
         let unreadable = u32::try_from(report.problems.len()).unwrap_or(u32::MAX);
         Self { version: VERSION, on: on.to_string(), code, unreadable }
@@ -217,8 +212,9 @@ pub struct Check {
 /// gigabytes. `None` where the card is none whose hazards are known.
 pub fn check(place: Place<'_>, stack: &Stack, card: GfxTarget) -> Option<Check> {
     let on: Target = card.to_string().parse().ok()?;
-    let key = files::key(place, stack, card);
-    let paths: Vec<_> = files::of(place, stack).iter().map(|path| place.0.join(path)).collect();
+    let files = files::of(place, stack);
+    let key = files::key_of(place, &files, card);
+    let paths: Vec<_> = files.iter().map(|path| place.0.join(path)).collect();
     let report = scan(&paths, &Options::for_card(on));
     Some(Check { checked: Checked::new(on, &report), report, key })
 }
@@ -308,12 +304,11 @@ mod tests {
     fn kernels_without_a_data_type_count_and_so_does_what_was_not_decoded() {
         let card: GfxTarget = "gfx1010".parse().expect("a target");
         let native = GfxChoice::Native;
-        let mut checked = checked();
+        let checked = checked();
         assert_eq!(checked.risk(native, card), Risk::Clean);
         let other =
             Checked { code: [("gfx1010".to_owned(), vec![found(OTHER, [1, 0, 0, 0])])].into(), ..checked.clone() };
-        checked.merge(other);
-        assert_eq!(checked.risk(native, card), Risk::Illegal);
+        assert_eq!(checked.merged(other).risk(native, card), Risk::Illegal);
         let unclear = DataType { unclear: 2, ..found("fp32", [0; 4]) };
         assert_eq!(unclear.describe(), "fp32: of 10 functions 2 that could not be decoded throughout");
         assert_eq!(unclear.risk(), Risk::Unclear);

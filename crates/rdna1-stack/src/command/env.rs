@@ -29,8 +29,9 @@ const OPTIONS: [(char, &str, bool, Does); 11] = [
     ('\0', "list-signal-handling", false, Does::Other),
 ];
 
-/// What profile `bypass` puts into the environment.
-const BYPASS: [&str; 2] = ["PYTHONPATH", "RDNA1_BYPASS"];
+/// What profile `bypass` puts into the environment: the variable by which Python
+/// finds the hook, and the hook's own switch.
+pub const BYPASS: [&str; 2] = ["PYTHONPATH", "RDNA1_BYPASS"];
 
 impl Walk<'_> {
     pub(super) fn env(&mut self, words: &[String]) -> Step {

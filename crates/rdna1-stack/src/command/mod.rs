@@ -11,6 +11,8 @@
 mod env;
 mod uv;
 
+pub use env::BYPASS;
+
 use rdna1_core::root::Root;
 
 use crate::place::{Place, file_name, parent};

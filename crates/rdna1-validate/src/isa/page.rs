@@ -98,22 +98,13 @@ fn libraries(out: &mut String, report: &Report, target: Target) {
             name.to_owned()
         };
         let _ = writeln!(out, "  {short:64} {illegal:>7} {hazardous:>9} {clean:>7}");
-        for (data_type, Counts { illegal, hazardous, clean, .. }) in by_data_type(code) {
+        let types = code.by_data_type();
+        // Where no name tells a data type, the line above has said all.
+        let told = types.iter().any(|(name, _)| *name != "other");
+        for (data_type, Counts { illegal, hazardous, clean, .. }) in types.into_iter().filter(|_| told) {
             let _ = writeln!(out, "    {DIM}{data_type:62} {illegal:>7} {hazardous:>9} {clean:>7}{DIM:#}");
         }
     }
-}
-
-/// The data types of a library; nothing where no name tells one.
-fn by_data_type(code: &CodeReport) -> Vec<(&'static str, Counts)> {
-    let mut types: Vec<(&str, Counts)> = Vec::new();
-    for family in &code.families {
-        match types.last_mut().filter(|(name, _)| *name == family.data_type) {
-            Some((_, counts)) => counts.merge(&family.counts),
-            None => types.push((family.data_type, family.counts.clone())),
-        }
-    }
-    if types.iter().all(|(name, _)| *name == "other") { Vec::new() } else { types }
 }
 
 fn meanings(out: &mut String, report: &Report) {
@@ -189,18 +180,10 @@ fn advice(out: &mut String, report: &Report) {
     let on = report.on;
     let mut said = Vec::new();
     let mut say = |text: &str| said.push(wrapped(2, text));
-    for (target, how) in [
-        (on, "use it, with no HSA_OVERRIDE_GFX_VERSION".to_owned()),
-        (
-            Target::Gfx1010,
-            format!(
-                "and all RDNA1 cards have its instructions: prefer HSA_OVERRIDE_GFX_VERSION=10.1.0 on this {on} card"
-            ),
-        ),
-    ] {
-        if !is_clean(target) {
-            continue;
-        }
+    // On a gfx1010 both are the same.
+    let mut targets = vec![on, Target::Gfx1010];
+    targets.dedup();
+    for target in targets.into_iter().filter(|target| is_clean(*target)) {
         let without = libraries_without(report, target);
         if !without.is_empty() {
             say(&format!(
@@ -210,6 +193,13 @@ fn advice(out: &mut String, report: &Report) {
             ));
             continue;
         }
+        let how = if target == on {
+            "use it, with no HSA_OVERRIDE_GFX_VERSION".to_owned()
+        } else {
+            format!(
+                "and all RDNA1 cards have its instructions: prefer HSA_OVERRIDE_GFX_VERSION=10.1.0 on this {on} card"
+            )
+        };
         say(&format!("There is code for {target} without a hit: {how}."));
         break;
     }

@@ -251,15 +251,24 @@ pub struct Report {
 impl Report {
     /// Counts by verdict.
     pub fn count(cases: &[CaseResult]) -> Counts {
-        let of = |wanted: fn(Verdict) -> bool| cases.iter().filter(|case| wanted(case.verdict)).count();
-        Counts {
-            selected: cases.len(),
-            passed: of(|verdict| verdict == Verdict::Pass),
-            failed: of(Verdict::is_failure),
-            refused: of(|verdict| verdict == Verdict::Refused),
-            no_reference: of(|verdict| verdict == Verdict::NoReference),
-            skipped: of(|verdict| verdict == Verdict::Skipped),
-            not_run: of(|verdict| verdict == Verdict::NotRun),
-        }
+        let mut counts = Counts::default();
+        cases.iter().for_each(|case| counts.add(case.verdict));
+        counts
+    }
+}
+
+impl Counts {
+    /// Counts a case.
+    pub fn add(&mut self, verdict: Verdict) {
+        self.selected += 1;
+        *match verdict {
+            Verdict::Pass => &mut self.passed,
+            Verdict::Refused => &mut self.refused,
+            Verdict::NoReference => &mut self.no_reference,
+            Verdict::Skipped => &mut self.skipped,
+            Verdict::NotRun => &mut self.not_run,
+            // All others are failures.
+            _ => &mut self.failed,
+        } += 1;
     }
 }

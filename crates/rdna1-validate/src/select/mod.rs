@@ -117,8 +117,9 @@ pub fn run(root: Root, args: &Args) -> anyhow::Result<Outcome> {
     clean(&context.policy, &environment)?;
     let interpreter = interpreter::choose(&context, args.python.as_deref(), &environment)
         .context("there is no Python; install python3, or name one with --python")?;
-    let subject = Subject::of(&context, &interpreter);
-    let plan = Plan::new(&context.policy, &question(&context, args, &interpreter));
+    let rocm = Survey::of_rocm(&context.root);
+    let subject = Subject::of(&context, &interpreter, &rocm);
+    let plan = Plan::new(&context.policy, &question(&context, args, &interpreter, &rocm));
     if args.list {
         return Ok(Outcome { stdout: list(&plan), ..Outcome::default() });
     }
@@ -202,9 +203,8 @@ fn check(context: &Context, args: &Args) -> anyhow::Result<()> {
     if let Some(choice) = args.gfx {
         rdna1_core::config::check_gfx_choice(&context.policy, choice).map_err(anyhow::Error::msg)?;
     }
-    if let Some(id) = args.profile.as_ref().filter(|id| context.policy.profile(id).is_none()) {
-        let known: Vec<&str> = context.policy.profiles.iter().map(|profile| profile.id.as_str()).collect();
-        bail!("there is no profile `{id}`; allowed are {}", known.join(", "));
+    if let Some(id) = &args.profile {
+        context.policy.named_profile(id).map_err(anyhow::Error::msg)?;
     }
     Ok(())
 }
@@ -218,14 +218,13 @@ struct Subject {
 }
 
 impl Subject {
-    fn of(context: &Context, interpreter: &Interpreter) -> Self {
+    fn of(context: &Context, interpreter: &Interpreter, rocm: &Survey) -> Self {
         let stack = interpreter.target.stack.as_ref();
-        let rocm = Survey::of_rocm(&context.root);
         let version = |stack: &Stack| stack.pytorch.as_ref().map(|torch| format!("torch {}", torch.version));
         Self {
             name: stack.and_then(version).unwrap_or_else(|| stack.map_or("no PyTorch".into(), describe)),
             path: stack.map(|stack| stack.path.clone()).unwrap_or_default(),
-            fingerprint: stack.map(|stack| stack.process_fingerprint(&rocm)).unwrap_or_default(),
+            fingerprint: stack.map(|stack| stack.process_fingerprint(rocm)).unwrap_or_default(),
             kernel: context.machine.kernel.clone().unwrap_or_else(|| "unknown".into()),
         }
     }
@@ -243,7 +242,7 @@ impl Subject {
     }
 }
 
-fn question(context: &Context, args: &Args, interpreter: &Interpreter) -> Question {
+fn question(context: &Context, args: &Args, interpreter: &Interpreter, rocm: &Survey) -> Question {
     let stack = interpreter.target.stack.as_ref();
     let code = stack.and_then(|stack| stack.pytorch.as_ref()).and_then(|torch| torch.code.as_ref());
     let cards = context.machine.active_cards().map(|card| card.gfx).collect();
@@ -261,18 +260,12 @@ fn question(context: &Context, args: &Args, interpreter: &Interpreter) -> Questi
     let cards: Vec<_> = if args.any_gpu { Vec::new() } else { cards };
     let environment = current_environment();
     let cache = isa::stacks::cache(&context.root, &environment);
-    // A distribution's PyTorch computes with the rocBLAS of another stack.
-    let mut checked: Option<Checked> = None;
-    if let Some((&card, stack)) = cards.first().zip(stack) {
-        let rocm = Survey::of_rocm(&context.root);
-        let stacks = std::iter::once(stack).chain(stack.completed_by(&rocm));
-        for known in stacks.filter_map(|stack| check::known(Place(&context.root), &cache, stack, card)) {
-            match &mut checked {
-                Some(all) => all.merge(known),
-                None => checked = Some(known),
-            }
-        }
-    }
+    let checked = cards.first().zip(stack).and_then(|(&card, stack)| {
+        // A distribution's PyTorch computes with the rocBLAS of another stack.
+        let stacks = std::iter::once(stack).chain(stack.completed_by(rocm));
+        let known = stacks.filter_map(|stack| check::known(Place(&context.root), &cache, stack, card));
+        known.reduce(Checked::merged)
+    });
     Question {
         cards,
         checked,
