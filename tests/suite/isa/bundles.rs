@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rdna1_isa::Target;
-use rdna1_tests::program::program;
+use rdna1_tests::program::{program, top};
 use rdna1_tests::tools;
 
-use super::{Objects, compile, have_llvm, must, workdir};
+use super::{Objects, assemble, compile, have_llvm, must, workdir};
 
 const BUNDLER: &str = "clang-offload-bundler-19";
 
@@ -145,4 +145,31 @@ fn the_program_says_when_there_is_nothing() {
     assert_eq!(isa(&["--on", "gfx1030"], &dir).2, 2);
     std::fs::write(dir.join("cut.co"), b"\x7fELF\x02\x01\x01\x40\x04").expect("target is writable");
     assert_eq!(isa(&[], &dir.join("cut.co")).2, 3);
+}
+
+/// A part of a name may find more kernels than anybody reads, and a file that is
+/// broken is no file without such kernels.
+#[test]
+fn kernels_that_are_left_out_and_broken_files_are_told() {
+    if !have_llvm() {
+        return;
+    }
+    let dir = workdir("many");
+    let source = dir.join("many.s");
+    let include = top().join("tests/isa/rules/functions.inc").display().to_string();
+    let functions: String =
+        (0..10).map(|n| format!("function kernel_{n}\ns_nop 0\nendfunction kernel_{n}\n")).collect();
+    std::fs::write(&source, format!(".include {include:?}\n{functions}")).expect("target is writable");
+    let object = assemble(&dir, &source, "gfx1030");
+    let (out, err, status) = isa(&["--kernel", "kernel_"], &object);
+    assert_eq!((status, out.matches("kernel_").count()), (0, 8), "{out}");
+    assert!(err.contains("2 more kernels have `kernel_` in their names"), "{err}");
+    let (out, err, status) = isa(&["--kernel", "kernel_3"], &object);
+    assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    let mut bytes = std::fs::read(&object).expect("just made");
+    bytes.truncate(bytes.len() / 2);
+    std::fs::write(&object, bytes).expect("target is writable");
+    let (out, err, status) = isa(&["--kernel", "kernel_"], &object);
+    assert_eq!(status, 3, "{out}");
+    assert!(err.contains("many-gfx1030.o") && !err.contains("no kernel has"), "{err}");
 }

@@ -103,6 +103,10 @@ fn what_was_found_is_kept_and_told_by_status_plan_and_the_advisories() {
 
     let (out, err, code) = run("rdna1-validate", root, &["isa", "--on", "gfx1010"]);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    // The table of libraries has a line for each of their data types.
+    let table = out.split_once("Kernels_HHS_BH_gfx1030.co").expect("it is one of two").1;
+    let line = table.lines().nth(1).unwrap_or_default();
+    assert!(line.starts_with("    fp16 with fp32 sums ") && line.trim_end().ends_with(" 1         0       0"), "{out}");
     let cache = root.join("var/cache/rdna1-rocm-fix/isa");
     let records: Vec<_> = fs::read_dir(&cache).expect("root keeps it there").flatten().collect();
     assert_eq!(records.len(), 1);
