@@ -3,10 +3,12 @@
 
     python models.py [--out FILE.json] [--types float32,float16] [--batches 16,1] [--modes inference,training] [--fast]
 
-All three in one process, one after the other for each model; TF32 off. Time is
-the median of repeated steps with the host's part; memory is the allocator's peak
-above what model and input hold; error is that of one image's result against
-float64, where the model is evaluated.
+All three in one process, one after the other for each model; TF32 off. The first
+time is the median of repeated steps with the host's part, the second the sum of the
+card's kernels in one step, by PyTorch's profiler: a host that is slow, compared with
+the card, hides how fast a path is. Memory is the allocator's peak above what model
+and input hold; error is that of one image's result against float64, where the model
+is evaluated.
 """
 
 from __future__ import annotations
@@ -65,6 +67,17 @@ def peak(call: Callable[[], Any]) -> int:
     return int(torch.cuda.max_memory_allocated() - held)
 
 
+def kernels(call: Callable[[], Any]) -> float:
+    """Milliseconds of the card alone: the sum of a call's kernels."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+        call()
+        torch.cuda.synchronize()
+    cuda = torch.autograd.DeviceType.CUDA
+    return sum(event.self_device_time_total for event in profiled.events() if event.device_type == cuda) / 1e3
+
+
 def cell(name: str, dtype: torch.dtype, batch: int, training: bool, error: bool) -> Dict[str, Any]:
     result: Dict[str, Any] = {"model": name, "type": str(dtype)[6:], "batch": batch, "training": training}
     net = common.model(name, dtype, training)
@@ -74,7 +87,7 @@ def cell(name: str, dtype: torch.dtype, batch: int, training: bool, error: bool)
         choose(path)
         try:
             ms = common.milliseconds(call, budget=0.25)
-            result[path] = {"ms": ms, "bytes": peak(call)}
+            result[path] = {"ms": ms, "card_ms": kernels(call), "bytes": peak(call)}
         except RuntimeError as failure:
             result[path] = {"failed": str(failure)[:200]}
     if error and not training:
@@ -102,24 +115,28 @@ def table(cells: List[Dict[str, Any]]) -> str:
         lines.append(f"\n### {dtype}, batch {batch}, {'training' if training else 'inference'}\n")
         lines.append(
             "| model | vendor ms | PyTorch's GEMM path | engine | engine / vendor | PyTorch / engine |"
+            " the card alone: vendor, PyTorch, engine | engine / vendor | PyTorch / engine |"
             " MiB: vendor, PyTorch, engine | error: vendor, PyTorch, engine |"
         )
-        lines.append("| --- | --- | --- | --- | --- | --- | --- | --- |")
-        slower, faster = [], []
+        lines.append("| --- " * 11 + "|")
+        ratios: List[List[float]] = [[], [], [], []]
         for found in group:
             if any("ms" not in found[path] for path in PATHS):
-                lines.append(f"| {found['model']} | " + " | ".join(str(found[path]) for path in PATHS) + " | | | | |")
+                lines.append(f"| {found['model']} | " + " | ".join(str(found[path]) for path in PATHS) + " | | | | | | | |")
                 continue
             vendor, pytorch, engine = (found[path]["ms"] for path in PATHS)
-            slower.append(engine / vendor)
-            faster.append(pytorch / engine)
+            card = [found[path]["card_ms"] for path in PATHS]
+            mine = [engine / vendor, pytorch / engine, card[2] / card[0], card[1] / card[2]]
+            for values, value in zip(ratios, mine):
+                values.append(value)
             space = ", ".join(f"{found[path]['bytes'] / (1 << 20):.0f}" for path in PATHS)
             error = ", ".join(f"{found[path]['error']:.1e}" for path in PATHS if "error" in found[path])
             lines.append(
-                f"| {found['model']} | {vendor:.2f} | {pytorch:.2f} | {engine:.2f} | {engine / vendor:.2f}"
-                f" | {pytorch / engine:.2f} | {space} | {error} |"
+                f"| {found['model']} | {vendor:.2f} | {pytorch:.2f} | {engine:.2f} | {mine[0]:.2f} | {mine[1]:.2f}"
+                f" | {', '.join(f'{ms:.2f}' for ms in card)} | {mine[2]:.2f} | {mine[3]:.2f} | {space} | {error} |"
             )
-        lines.append(f"| geometric mean | | | | {mean(slower):.2f} | {mean(faster):.2f} | | |")
+        means = [f"{mean(values):.2f}" for values in ratios]
+        lines.append(f"| geometric mean | | | | {means[0]} | {means[1]} | | {means[2]} | {means[3]} | | |")
     return "\n".join(lines)
 
 

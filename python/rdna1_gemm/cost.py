@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, NamedTuple
+from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from .problem import Problem, prod
 from .schedule import COLUMNS, DATA, FLIPPED, FOLDED, FORWARD, NATIVE, PRODUCT, ROWS, TAPS, WEIGHT, Schedule
@@ -11,17 +11,23 @@ from .schedule import COLUMNS, DATA, FLIPPED, FOLDED, FORWARD, NATIVE, PRODUCT, 
 #: col2im reads each element so much more slowly than a copy (measured, H200).
 SCATTER = 1.5
 
-#: Preferred workspace: from so many points on, a share of inputs and results, and
-#: no more than so many elements for each image.
-FORWARD_SHARES = ((40000, 0.25, 1 << 40), (10000, 0.75, 1 << 40), (2500, 1.5, 1 << 40), (0, 5.0, 1 << 40))
-BACKWARD_SHARES = ((2500, 2.0, 1 << 20), (500, 1.0, 1 << 18), (0, 0.35, 1 << 40))
+#: Preferred workspace: from so many points on, a share of inputs and results. What
+#: autograd will hold for the backward pass has not been there in a forward pass.
+FORWARD_SHARES = ((40000, 0.25), (10000, 0.75), (2500, 1.7), (0, 9.0))
+TRAINING_SHARES = ((40000, 2.8), (10000, 4.2), (0, 9.0))
+BACKWARD_SHARES = ((10000, 1.2), (2500, 2.6), (500, 1.7), (0, 9.0))
+#: The most elements for each image in a backward pass where there are fewer points than 10,000.
+BACKWARD_MOST = 1300000
+#: Where there is so much in weights, compared to inputs and results, the gradients
+#: of weights grow faster than activations go: a backward pass is at its peak there.
+HEAVY, HEAVY_SHARE = 0.1, 0.28
 #: Elements for each image that are always preferred to more launches.
 FLOOR = 1 << 15
-#: The same for the weights' gradients of fp16 and bf16, whose sums take fp32.
-SHORT_FLOOR = 1 << 19
+#: The same for gradients of weights in fp16 and bf16, which are made in parts if there is less.
+SHORT_FLOOR = 1 << 17
 
-#: Seconds of the host for one chunk here, and for one image of PyTorch's own loop.
-CHUNK, IMAGE = 35e-6, 14e-6
+#: Seconds of the host for an operator called here, and for one image of PyTorch's own loop.
+CALL, IMAGE = 14e-6, 14e-6
 
 #: Tiles of a matrix product, and the part of the peak that they reach.
 TILES = ((128, 128, 1.0), (128, 64, 0.9), (64, 64, 0.75), (32, 64, 0.5), (32, 32, 0.35))
@@ -42,6 +48,22 @@ class Rates(NamedTuple):
 
 def _ceil(a: int, b: int) -> int:
     return -(-a // b)
+
+
+def largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
+    """The largest number that fits, where every smaller one does; 0 for none."""
+    low -= 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        if fits(middle):
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _share(shares: Sequence[Tuple[int, float]], problem: Problem) -> float:
+    return next(share for points, share in shares if problem.points >= points)
 
 
 class Model:
@@ -95,9 +117,13 @@ class Model:
         total = wide * (1 if images > 1 else 0) + (wide if several else 0)
         return (partial + total) * problem.weights
 
-    def workspace(self, direction: str, way: str, images: int, rows: int) -> int:
+    def workspace(self, direction: str, way: str, images: int, rows: int, channels: Optional[int] = None) -> int:
         """Bytes besides inputs and results."""
         problem, item = self.problem, self.item
+        if channels is not None and channels < problem.channels:
+            # FOLDED: columns of these channels alone, and their part of the result.
+            part = Model(problem._replace(channels=channels), item, self.exact, self.rates, False)
+            return part.workspace(direction, way, images, rows) + item * part.problem.weights
         inner = prod(problem.out[1:])
         points = rows * inner
         columns = item * images * problem.groups * problem.depth * points
@@ -154,8 +180,16 @@ class Model:
     def copy(self, elements: float) -> float:
         return self.item * elements / self.rates.bytes + self.rates.launch
 
-    def estimate(self, direction: str, way: str, images: int, rows: int) -> float:
+    def estimate(
+        self, direction: str, way: str, images: int, rows: int, channels: Optional[int] = None, call: float = CALL
+    ) -> float:
+        """`call`: seconds of the host for each operator."""
         problem = self.problem
+        if channels is not None and channels < problem.channels:
+            part = Model(problem._replace(channels=channels), self.item, self.exact, self.rates, False)
+            parts = _ceil(problem.channels, channels)
+            again = (parts - 1) * self.copy(2 * images * problem.outputs * problem.points)
+            return parts * (part.estimate(direction, way, images, rows) + self.copy(2 * part.problem.weights)) - again
         chunks = _ceil(problem.images, images) * _ceil(problem.out[0], rows)
         inner = prod(problem.out[1:])
         points = rows * inner
@@ -170,33 +204,40 @@ class Model:
             shape = (depth, points, k)
         else:
             shape = (k, depth, points)
+        calls = 1
         if way == PRODUCT:
             total = self.product(*shape, batch)
             if direction == WEIGHT:
+                calls += images > 1
                 total += self.copy(images * problem.weights)
         elif way == COLUMNS:
+            calls = 2
             total = self.copy(read + columns) + self.product(*shape, batch)
             if direction == DATA:
                 total += SCATTER * columns * self.item / self.rates.bytes
             if direction == WEIGHT:
+                calls += images > 1
                 total += self.copy(images * problem.weights)
         elif way == FOLDED:
+            calls = 4
             results = images * problem.groups * k * points
             m, n, d = shape
             fold = (m, n * images, d) if direction != WEIGHT else (m, n, d * images)
             total = self.copy(2 * read) + self.copy(2 * columns) + self.product(*fold, 1) + self.copy(2 * results)
         elif way == ROWS:
+            calls = 2 + problem.kernel[0]
             wide = images * channels * problem.kernel[1] * (rows + problem.reach[0]) * inner
             one = self.product(k, points, problem.channels * problem.kernel[1], batch)
             again = (problem.kernel[0] - 1) * self.item * images * problem.groups * k * points / self.rates.bytes
             total = self.copy(read + wide) + problem.kernel[0] * one + again + self.copy(2 * problem.weights)
         else:
+            calls = 3 + problem.taps
             padded = prod(problem.padded[1:]) * rows
             one = self.product(k, padded, problem.channels, batch)
             again = (problem.taps - 1) * self.item * images * problem.groups * k * padded / self.rates.bytes
             crop = self.copy(2 * images * problem.groups * k * points)
             total = self.copy(2 * read) + problem.taps * one + again + crop + self.copy(2 * problem.weights)
-        return chunks * (max(total, CHUNK) if chunks > 1 else total)
+        return chunks * max(total, calls * call)
 
     # Choice --------------------------------------------------------------
 
@@ -231,6 +272,8 @@ class Model:
         one = self.workspace(direction, way, 1, problem.out[0])
         if every.workspace <= limit:
             yield every
+        elif way == FOLDED:
+            yield from self._by_channels(direction, limit)
         if one <= limit and problem.images > 1:
             images = max(1, problem.images * limit // max(every.workspace, 1))
             # Equal chunks.
@@ -241,60 +284,68 @@ class Model:
             if images > 1:
                 yield schedule(1, problem.out[0])
         if one > limit and way != FOLDED:
-            low, high = 0, problem.out[0]
-            while low < high:
-                middle = (low + high + 1) // 2
-                if self.workspace(direction, way, 1, middle) <= limit:
-                    low = middle
-                else:
-                    high = middle - 1
-            if low:
-                yield schedule(1, low)
+            rows = largest(1, problem.out[0], lambda n: self.workspace(direction, way, 1, n) <= limit)
+            if rows:
+                yield schedule(1, rows)
 
-    def preferred(self, direction: str) -> int:
+    def _by_channels(self, direction: str, limit: int) -> Iterator[Schedule]:
+        """FOLDED in equal parts of the channels: every part of the weights' gradient is complete, whatever its type."""
+        problem = self.problem
+        images, rows = problem.images, problem.out[0]
+        channels = largest(1, problem.channels - 1, lambda n: self.workspace(direction, FOLDED, images, rows, n) <= limit)
+        if channels:
+            channels = _ceil(problem.channels, _ceil(problem.channels, channels))
+            space = self.workspace(direction, FOLDED, images, rows, channels)
+            yield Schedule(
+                FOLDED, images, rows, channels, space, self.estimate(direction, FOLDED, images, rows, channels)
+            )
+
+    def preferred(self, direction: str, training: bool = False) -> int:
         """Bytes of workspace that do not raise the peak of a usual network.
 
         At least the columns of one image, which PyTorch's own path takes. Beyond
-        that, a share of inputs and results: what follows a convolution (batch
-        normalisation, addition) holds as much. Early layers, with many points,
-        have less beside them in a forward pass, late ones in a backward pass.
-        See `docs/engine.md` for how the shares were found.
+        that, a share of inputs and results. `training`: a forward pass whose
+        backward pass is to come. See `docs/engine.md` for how the shares were found.
         """
         problem = self.problem
         one = self.item * problem.groups * problem.depth * problem.points
         inputs = problem.channels * prod(problem.size)
-        both = self.item * problem.images * problem.groups * (inputs + problem.outputs * problem.points)
-        shares = FORWARD_SHARES if direction == FORWARD else BACKWARD_SHARES
-        share, elements = next((share, most) for points, share, most in shares if problem.points >= points)
-        most = self.item * problem.images * elements
+        image = problem.groups * (inputs + problem.outputs * problem.points)
+        if direction == FORWARD:
+            elements = _share(TRAINING_SHARES if training else FORWARD_SHARES, problem) * image
+        elif problem.weights > HEAVY * problem.images * image:
+            elements = HEAVY_SHARE * image
+        else:
+            elements = _share(BACKWARD_SHARES, problem) * image
+            if problem.points < BACKWARD_SHARES[0][0]:
+                elements = min(elements, BACKWARD_MOST)
         # A data gradient comes before the weights' gradient is allocated.
         later = self.item * problem.weights if direction == DATA else 0
         floor = SHORT_FLOOR if direction == WEIGHT and not self.exact else FLOOR
-        return int(max(one, min(share * both, most), self.item * problem.images * floor)) + later
+        return int(max(one, self.item * problem.images * max(elements, floor))) + later
 
-    def choose(self, direction: str, limit: int, fast: bool = False) -> Schedule:
-        """The cheapest schedule in the preferred workspace, or else the leanest, and never over the limit.
+    def choose(self, direction: str, limit: int, fast: bool = False, training: bool = False) -> Schedule:
+        """The cheapest schedule in the preferred workspace, or in so much more as it takes, and never over the limit.
 
         Where speed counts for more (`fast`), the cheapest under the limit.
 
         Where not even one output row fits, single rows over parts of the channels.
         """
-        preferred = limit if fast else min(limit, self.preferred(direction))
-        found = self.candidates(direction, preferred)
-        if found:
-            return min(found, key=lambda schedule: schedule.cost)
-        found = self.candidates(direction, limit)
-        if found:
-            return min(found, key=lambda schedule: (schedule.workspace, schedule.cost))
-        return self.least(direction, limit)
+        preferred = limit if fast else min(limit, self.preferred(direction, training))
+        while True:
+            found = self.candidates(direction, preferred)
+            if found:
+                return min(found, key=lambda schedule: schedule.cost)
+            if preferred >= limit:
+                return self.least(direction, limit)
+            preferred = min(limit, 2 * preferred)
 
     def candidates(self, direction: str, limit: int) -> List[Schedule]:
         """Every way under a limit."""
-        found: List[Schedule] = []
+        # First, because of equals that one takes the host less time.
+        found = self._own(direction, limit) if self.native else []
         for way in self.ways(direction):
             found += self.splits(direction, way, limit)
-        if self.native:
-            found += self._own(direction, limit)
         flipped = self.problem.flipped() if direction == DATA and not self.problem.pointwise else None
         turned = self.item * self.problem.weights
         if flipped and 2 * turned <= limit:
@@ -313,21 +364,17 @@ class Model:
             return []  # It rounds sums of short types after each image.
         way = PRODUCT if problem.pointwise else COLUMNS
         image = Model(problem._replace(images=1), self.item, True, self.rates, self.dense)
-        seconds = problem.images * max(image.estimate(direction, way, 1, problem.out[0]), IMAGE)
+        seconds = problem.images * max(image.estimate(direction, way, 1, problem.out[0], call=0.0), IMAGE)
         return [Schedule(NATIVE, problem.images, problem.out[0], problem.channels, space, seconds)]
 
     def least(self, direction: str, limit: int) -> Schedule:
         """One output row of one image at a time, over so many channels as fit; at least one."""
         narrow = self.problem._replace(groups=1)
         way = PRODUCT if narrow.pointwise else COLUMNS
-        low, high = 1, narrow.channels
-        while low < high:
-            middle = (low + high + 1) // 2
-            part = Model(narrow._replace(channels=middle), max(self.item, 4), self.exact, self.rates, False)
-            if part.workspace(direction, way, 1, 1) * 2 <= limit:
-                low = middle
-            else:
-                high = middle - 1
-        part = Model(narrow._replace(channels=low), max(self.item, 4), self.exact, self.rates, False)
-        space = 2 * part.workspace(direction, way, 1, 1)
-        return Schedule(way, 1, 1, low, space, float("inf"))
+
+        def space(channels: int) -> int:
+            part = Model(narrow._replace(channels=channels), max(self.item, 4), self.exact, self.rates, False)
+            return 2 * part.workspace(direction, way, 1, 1)
+
+        channels = max(1, largest(1, narrow.channels, lambda n: space(n) <= limit))
+        return Schedule(way, 1, 1, channels, space(channels), float("inf"))

@@ -82,6 +82,7 @@ class Kernels:
         *_: bool,
     ) -> Tensor:
         """`aten::convolution`, and `aten::_convolution` whose switches do not matter here."""
+        training = torch.is_grad_enabled() and (weights.requires_grad or inputs.requires_grad)
         key = (
             inputs.shape,
             weights.shape,
@@ -98,11 +99,12 @@ class Kernels:
             transposed,
             tuple(output_padding),
             groups,
+            training,
         )
         plan = self._forward.get(key)
         if plan is None:
             arguments = Arguments(stride, padding, dilation, transposed, output_padding, groups)
-            plan = self._keep(self._forward, key, self.planner.forward(inputs, weights, bias, arguments))
+            plan = self._keep(self._forward, key, self.planner.forward(inputs, weights, bias, arguments, training))
         result: Tensor = self._run(plan, inputs, weights, bias)
         return result
 

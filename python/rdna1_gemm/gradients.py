@@ -85,7 +85,8 @@ def weight_gradient(problem: Problem, schedule: Schedule, inputs: Tensor, grads:
     groups = problem.groups
     shape = (groups * problem.outputs, problem.channels) + problem.kernel
     if schedule.channels < problem.channels:
-        return _narrow(problem, schedule, inputs, grads).view(shape)
+        by_channels = _folded_by_channels if schedule.way == FOLDED else _narrow
+        return by_channels(problem, schedule, inputs, grads).view(shape)
     exact = torch.promote_types(inputs.dtype, torch.float32) == inputs.dtype
     total: Optional[Tensor] = None
     for first, images, band in chunks(problem, schedule):
@@ -131,12 +132,31 @@ def _weight_part(
 
 def _folded(problem: Problem, inputs: Tensor, grads: Tensor, total: Optional[Tensor], exact: bool) -> Tensor:
     """The images side by side: one product, whose sum is long enough for small results."""
-    folded = grads.reshape(problem.images, problem.outputs, problem.points).transpose(0, 1)
-    folded = folded.reshape(problem.outputs, problem.images * problem.points)
+    folded = _side_by_side(problem, grads)
     columns = gather_folded(problem, inputs).t()
     if total is None or not exact:
         return _add(total, torch.mm(folded, columns))
     return total.addmm_(folded, columns)
+
+
+def _side_by_side(problem: Problem, grads: Tensor) -> Tensor:
+    """`(outputs, images * points)`."""
+    folded = grads.reshape(problem.images, problem.outputs, problem.points).transpose(0, 1)
+    return folded.reshape(problem.outputs, problem.images * problem.points)
+
+
+def _folded_by_channels(problem: Problem, schedule: Schedule, inputs: Tensor, grads: Tensor) -> Tensor:
+    """Parts of the channels, each one's gradient complete: no sum is left for the tensors' type."""
+    total = inputs.new_empty((problem.outputs, problem.channels, problem.taps))
+    folded = _side_by_side(problem, grads)
+    for channel in range(0, problem.channels, schedule.channels):
+        count = min(schedule.channels, problem.channels - channel)
+        columns = gather_folded(problem._replace(channels=count), inputs.narrow(1, channel, count))
+        part = torch.mm(folded, columns.t())
+        del columns  # Not beside the next ones.
+        total.narrow(1, channel, count).copy_(part.view(problem.outputs, count, problem.taps))
+        del part
+    return total
 
 
 def _add(total: Optional[Tensor], part: Tensor) -> Tensor:

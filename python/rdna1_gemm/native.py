@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -35,6 +35,27 @@ def convolution(inputs: Tensor, weights: Tensor, bias: Optional[Tensor], argumen
     # The last three: no benchmark, and whether cuDNN or MIOpen may be used: no.
     result: Tensor = _forward._op_dk(_KEY, inputs, weights, bias, *arguments, False, deterministic, False, False)
     return result
+
+
+def direct(problem: Problem, rank: int, arguments: Arguments) -> Optional[Callable[..., Tensor]]:
+    """The kernel that `convolution` would choose for contiguous tensors on a card, if it can be called by itself.
+
+    That saves the host the choice, which takes longer than many a layer.
+    """
+    if rank != 2 or arguments.transposed:
+        return None
+    library: Any = torch._C._nn
+    kernel, stride, padding, dilation = problem.kernel, problem.stride, problem.padding, problem.dilation
+    dilated = any(d > 1 for d in dilation)
+    if problem.groups > 1:
+        depthwise = getattr(library, "_conv_depthwise2d", None)
+        if depthwise is None or problem.channels > 1:
+            return None
+        return lambda x, w, b: depthwise(x, w, kernel, b, stride, padding, dilation)
+    slow = getattr(library, "thnn_conv2d", None)
+    if slow is None or dilated:
+        return None
+    return lambda x, w, b: slow(x, w, kernel, b, stride, padding)
 
 
 def convolution_backward(

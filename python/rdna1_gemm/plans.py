@@ -7,15 +7,14 @@ what runs for each call afterwards is short.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, NamedTuple, Optional, Sequence
 
 import torch
 from torch import Tensor
 
-from . import native
+from . import fast, native
 from .cost import Model
 from .device import memory, rates
-from .fast import shortcut
 from .forward import forward
 from .gradients import data_gradient, weight_gradient
 from .native import Arguments, Gradients
@@ -36,6 +35,34 @@ LEANEST = 1 << 20
 DATA_ONLY, WEIGHT_ONLY = [True, False, False], [False, True, False]
 
 Run = Callable[..., Any]
+
+
+class Kind(NamedTuple):
+    """What a plan knows of a tensor. It must not hold the tensor: that would live as long as the plan."""
+
+    dtype: torch.dtype
+    device: torch.device
+    #: Spatial dimensions.
+    rank: int
+    #: Whether it is contiguous.
+    dense: bool
+    #: Bytes of an element.
+    item: int
+    is_cuda: bool
+    #: Whether autograd keeps what is computed for a backward pass.
+    training: bool = False
+
+    @staticmethod
+    def of(tensor: Tensor, training: bool = False) -> Kind:
+        return Kind(
+            tensor.dtype,
+            tensor.device,
+            tensor.dim() - 2,
+            tensor.is_contiguous(),
+            tensor.element_size(),
+            tensor.is_cuda,
+            training,
+        )
 
 
 class Plan:
@@ -68,84 +95,88 @@ class Planner:
     def __init__(self, settings: Settings, report: Report) -> None:
         self.settings, self.report = settings, report
 
-    def _limit(self, tensor: Tensor) -> int:
-        return self.settings.limit(memory(tensor.device))
+    def _limit(self, kind: Kind) -> int:
+        return self.settings.limit(memory(kind.device))
 
-    def _schedule(self, direction: str, problem: Problem, tensor: Tensor, limit: int, native: bool = False) -> Schedule:
+    def _schedule(self, direction: str, problem: Problem, kind: Kind, limit: int, native: bool = False) -> Schedule:
         model = Model(
             problem,
-            tensor.element_size(),
-            tensor.dtype in EXACT,
-            rates(tensor.device, tensor.dtype),
-            tensor.is_contiguous(),
-            native and tensor.is_cuda and problem.groups == 1 and tensor.dim() == 4,
+            kind.item,
+            kind.dtype in EXACT,
+            rates(kind.device, kind.dtype),
+            kind.dense,
+            native and kind.is_cuda and problem.groups == 1 and kind.rank == 2,
         )
-        return model.choose(direction, limit, self.settings.fast)
+        return model.choose(direction, limit, self.settings.fast, kind.training)
 
     # Forward -------------------------------------------------------------
 
-    def forward(self, inputs: Tensor, weights: Tensor, bias: Optional[Tensor], arguments: Arguments) -> Plan:
+    def forward(
+        self, inputs: Tensor, weights: Tensor, bias: Optional[Tensor], arguments: Arguments, training: bool
+    ) -> Plan:
         """The plan for the convolution of tensors like these."""
         problem = _describe(inputs, weights, bias, arguments)
         if problem is None:
             return Plan(lambda _: lambda x, w, b: native.convolution(x, w, b, arguments), 0)
+        kind, packed = Kind.of(inputs, training), weights.is_contiguous()
         if _is_depthwise(problem):
-            return Plan(lambda _: self._native(problem, inputs, arguments), 0)
+            return Plan(lambda _: self._native(problem, kind, packed, arguments), 0)
         format = native.memory_format(inputs, weights, bias, arguments)
 
         def build(limit: int) -> Run:
-            if _is_single(problem, inputs) and _one(problem, inputs) <= limit:
-                return self._native(problem, inputs, arguments)
+            if _is_single(problem, kind) and _one(problem, kind) <= limit:
+                return self._native(problem, kind, packed, arguments)
             make = self._transposed if arguments.transposed else self._straight
-            run = make(problem, inputs, weights, limit, arguments)
+            run = make(problem, kind, packed, limit, arguments)
             run = _laid_out(run, format)
-            return run if inputs.is_cuda or inputs.dtype in EXACT else _widened(run)
+            return run if kind.is_cuda or kind.dtype in EXACT else _widened(run)
 
-        return Plan(build, self._limit(inputs))
+        return Plan(build, self._limit(kind))
 
     def _straight(
-        self, problem: Problem, inputs: Tensor, weights: Tensor, limit: int, arguments: Optional[Arguments] = None
+        self, problem: Problem, kind: Kind, packed: bool, limit: int, arguments: Optional[Arguments] = None
     ) -> Run:
-        schedule = self._schedule(FORWARD, problem, inputs, limit, native=arguments is not None)
+        """`packed`: the weights are contiguous."""
+        schedule = self._schedule(FORWARD, problem, kind, limit, native=arguments is not None)
         if schedule.way == NATIVE and arguments is not None:
-            return self._native(problem, inputs, arguments)
-        run = shortcut(problem, schedule, inputs, weights)
+            return self._native(problem, kind, packed, arguments)
+        run = fast.straight(problem, schedule, kind.rank, kind.dense) if packed else None
         if run is None:
-            rank = inputs.dim() - 2
-            shape = (problem.images, problem.groups * problem.outputs) + problem.out[:rank]
+            shape = (problem.images, problem.groups * problem.outputs) + problem.out[: kind.rank]
 
             def run(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
                 return forward(problem, schedule, _planar(x), w, b).view(shape)
 
-        return self.report.watch(FORWARD, problem, False, inputs, schedule, run)
+        return self.report.watch(FORWARD, problem, False, kind, schedule, run)
 
-    def _transposed(self, problem: Problem, inputs: Tensor, weights: Tensor, limit: int, _: Arguments) -> Run:
+    def _transposed(self, problem: Problem, kind: Kind, packed: bool, limit: int, _: Arguments) -> Run:
         """A transposed convolution is the data gradient of a straight one."""
-        schedule = self._schedule(DATA, problem, inputs, limit)
-        rank = inputs.dim() - 2
-        shape = (problem.images, problem.groups * problem.channels) + problem.size[:rank]
-        ones = (1,) * rank
+        schedule = self._schedule(DATA, problem, kind, limit)
+        shape = (problem.images, problem.groups * problem.channels) + problem.size[: kind.rank]
+        ones = (1,) * kind.rank
+        data = self._to_input(problem, schedule, kind, packed)
 
         def run(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
-            result = data_gradient(problem, schedule, _planar(x), w).reshape(shape)
+            result = data(x, x, w).reshape(shape)
             return result if b is None else result.add_(b.view(-1, *ones))
 
-        return self.report.watch(FORWARD, problem, True, inputs, schedule, run)
+        return self.report.watch(FORWARD, problem, True, kind, schedule, run)
 
-    def _native(self, problem: Problem, inputs: Tensor, arguments: Arguments) -> Run:
+    def _native(self, problem: Problem, kind: Kind, packed: bool, arguments: Arguments) -> Run:
         """PyTorch's kernels: depthwise, or single images, which its path treats as the engine would."""
-        if arguments.transposed and _is_depthwise(problem) and inputs.is_cuda and inputs.dim() > 3:
+        run = native.direct(problem, kind.rank, arguments) if kind.is_cuda and kind.dense and packed else None
+        if run is None and arguments.transposed and _is_depthwise(problem) and kind.is_cuda and kind.rank > 1:
 
             def run(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
                 return native.depthwise_transposed(problem, x, w, b, arguments)
 
-        else:
+        elif run is None:
 
             def run(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
                 return native.convolution(x, w, b, arguments)
 
-        schedule = OWN._replace(workspace=0 if _is_depthwise(problem) else _one(problem, inputs))
-        return self.report.watch(FORWARD, problem, arguments.transposed, inputs, schedule, run)
+        schedule = OWN._replace(workspace=0 if _is_depthwise(problem) else _one(problem, kind))
+        return self.report.watch(FORWARD, problem, arguments.transposed, kind, schedule, run)
 
     # Backward ------------------------------------------------------------
 
@@ -164,66 +195,55 @@ class Planner:
             problem = None
         sizes = None if bias_sizes is None else list(bias_sizes)
         switches = list(mask)
+        kind, packed = Kind.of(inputs), weights.is_contiguous()
 
         def own(g: Tensor, x: Tensor, w: Tensor) -> Gradients:
             return native.convolution_backward(g, x, w, sizes, arguments, switches)
 
-        if problem is None or (_is_depthwise(problem) and not arguments.transposed):
-            if problem is not None:
-                own = self.report.watch(GRADIENTS, problem, False, inputs, OWN, own)
+        if problem is None:
             return Plan(lambda _: own, 0)
+        if _is_depthwise(problem) and not arguments.transposed and not (mask[1] and _is_coarse(kind)):
+            watched = self.report.watch(GRADIENTS, problem, False, kind, OWN, own)
+            return Plan(lambda _: watched, 0)
         format = native.memory_format(inputs, weights, None, arguments)
 
         def build(limit: int) -> Run:
-            if _is_single(problem, inputs) and _one(problem, inputs) <= limit:
-                schedule = OWN._replace(workspace=_one(problem, inputs))
-                return self.report.watch(GRADIENTS, problem, arguments.transposed, inputs, schedule, own)
-            run = self._gradients(problem, grads, inputs, weights, arguments, mask, limit, format)
-            return run if inputs.is_cuda or inputs.dtype in EXACT else _widened(run)
+            if _is_single(problem, kind) and _one(problem, kind) <= limit:
+                schedule = OWN._replace(workspace=_one(problem, kind))
+                return self.report.watch(GRADIENTS, problem, arguments.transposed, kind, schedule, own)
+            run = self._gradients(problem, kind, packed, arguments, switches, limit, format)
+            return run if kind.is_cuda or kind.dtype in EXACT else _widened(run)
 
-        return Plan(build, self._limit(inputs))
+        return Plan(build, self._limit(kind))
 
     def _gradients(
         self,
         problem: Problem,
-        grads: Tensor,
-        inputs: Tensor,
-        weights: Tensor,
+        kind: Kind,
+        packed: bool,
         arguments: Arguments,
         mask: Sequence[bool],
         limit: int,
         format: Any,
     ) -> Run:
         transposed = arguments.transposed
+        # `run` below makes it so.
+        grads = kind._replace(dense=True)
         input_run = weight_run = None
         if mask[0] and transposed:
-            straight = self._straight(problem, grads, weights, limit)
+            straight = self._straight(problem, grads, packed, limit)
 
             def input_run(g: Tensor, x: Tensor, w: Tensor) -> Any:
                 return straight(g, w, None)
 
         elif mask[0]:
-            data = self._schedule(DATA, problem, grads, limit, native=True)
-
-            def input_run(g: Tensor, x: Tensor, w: Tensor) -> Any:
-                if data.way == NATIVE:
-                    return native.convolution_backward(g, x, w, None, arguments, DATA_ONLY)[0]
-                return data_gradient(problem, data, _planar(g), w)
-
-            input_run = self.report.watch(DATA, problem, False, inputs, data, input_run)
+            data = OWN if _is_depthwise(problem) else self._schedule(DATA, problem, grads, limit, native=True)
+            input_run = self._to_input(problem, data, grads, packed, arguments)
+            input_run = self.report.watch(DATA, problem, False, kind, data, input_run)
         if mask[1]:
-            plan = self._schedule(WEIGHT, problem, grads if transposed else inputs, limit, native=not transposed)
-
-            def weight_run(g: Tensor, x: Tensor, w: Tensor) -> Any:
-                if plan.way == NATIVE:
-                    return native.convolution_backward(g, x, w, None, arguments, WEIGHT_ONLY)[1]
-                if transposed:
-                    g, x = x, g
-                return weight_gradient(problem, plan, _planar(x), _planar(g))
-
-            weight_run = self.report.watch(WEIGHT, problem, transposed, inputs, plan, weight_run)
+            weight_run = self._to_weights(problem, grads if transposed else kind, kind, limit, arguments)
         bias = mask[2]
-        over = [0] + list(range(2, inputs.dim()))
+        over = [0] + list(range(2, kind.rank + 2))
 
         def run(g: Tensor, x: Tensor, w: Tensor) -> Gradients:
             g = g.contiguous()
@@ -236,6 +256,36 @@ class Planner:
             return to_input, to_weight, g.sum(over) if bias else None
 
         return run
+
+    def _to_input(
+        self, problem: Problem, schedule: Schedule, kind: Kind, packed: bool, arguments: Optional[Arguments] = None
+    ) -> Run:
+        """A function of the result's gradient, inputs (only PyTorch's kernels look at these) and weights."""
+        if schedule.way == NATIVE:
+            assert arguments is not None
+            return lambda g, x, w: native.convolution_backward(g, x, w, None, arguments, DATA_ONLY)[0]
+        run = fast.to_input(problem, schedule, kind.rank, kind.dense) if packed else None
+        if run is not None:
+            decided = run
+            return lambda g, x, w: decided(g, w)
+        return lambda g, x, w: data_gradient(problem, schedule, _planar(g), w)
+
+    def _to_weights(self, problem: Problem, source: Kind, kind: Kind, limit: int, arguments: Arguments) -> Run:
+        """A function of the result's gradient, inputs and weights; `source` is what columns are made of."""
+        transposed = arguments.transposed
+        schedule = self._schedule(WEIGHT, problem, source, limit, native=not transposed)
+        run = fast.to_weights(problem, schedule, kind.dtype in EXACT, kind.dense)
+
+        def weight_run(g: Tensor, x: Tensor, w: Tensor) -> Any:
+            if schedule.way == NATIVE:
+                return native.convolution_backward(g, x, w, None, arguments, WEIGHT_ONLY)[1]
+            if transposed:
+                g, x = x, g
+            if run is not None:
+                return run(x, g)
+            return weight_gradient(problem, schedule, _planar(x), _planar(g))
+
+        return self.report.watch(WEIGHT, problem, transposed, kind, schedule, weight_run)
 
 
 def _planar(tensor: Tensor) -> Tensor:
@@ -293,11 +343,19 @@ def _is_depthwise(problem: Problem) -> bool:
     return problem.channels == 1 and problem.groups > 1
 
 
-def _is_single(problem: Problem, inputs: Tensor) -> bool:
+def _is_coarse(kind: Kind) -> bool:
+    """Whether PyTorch's own kernel would add up a depthwise layer's gradient of weights in a short type.
+
+    That for three dimensions does: the sums of a block's threads (DepthwiseConv3d.cu of PyTorch).
+    """
+    return kind.rank == 3 and kind.is_cuda and kind.dtype in SHORT
+
+
+def _is_single(problem: Problem, kind: Kind) -> bool:
     """Whether PyTorch's own path does the same in fewer calls: one image, one group, columns and one product."""
-    return problem.images == 1 and problem.groups == 1 and inputs.is_cuda and inputs.dim() < 5
+    return problem.images == 1 and problem.groups == 1 and kind.is_cuda and kind.rank < 3
 
 
-def _one(problem: Problem, inputs: Tensor) -> int:
+def _one(problem: Problem, kind: Kind) -> int:
     """Bytes of the columns of one image and group."""
-    return inputs.element_size() * problem.depth * problem.points
+    return kind.item * problem.depth * problem.points

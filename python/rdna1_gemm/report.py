@@ -63,12 +63,12 @@ class Report:
         self.entries: Dict[Tuple[str, ...], Entry] = {}
 
     def watch(
-        self, direction: str, problem: Problem, transposed: bool, tensor: torch.Tensor, schedule: Schedule, run: Run
+        self, direction: str, problem: Problem, transposed: bool, kind: Any, schedule: Schedule, run: Run
     ) -> Run:
         """The function to call instead of `run`: itself, unless calls are to be timed."""
         if not self.log and self.target is None:
             return run
-        shape, dtype = shape_text(problem, transposed), str(tensor.dtype).replace("torch.", "")
+        shape, dtype = shape_text(problem, transposed), str(kind.dtype).replace("torch.", "")
         split = schedule.split_text(problem)
         key = (direction, shape, dtype, schedule.text(), split)
         if key not in self.entries:
@@ -76,7 +76,7 @@ class Report:
             if self.log:
                 space = schedule.workspace / (1 << 20)
                 say(f"{direction}: {shape} {dtype}: {schedule.text()}{split}, workspace {space:.1f} MiB")
-        return self._timed(self.entries[key], run, tensor.is_cuda) if self.target is not None else run
+        return self._timed(self.entries[key], run, kind.is_cuda) if self.target is not None else run
 
     def _timed(self, entry: Entry, run: Run, cuda: bool) -> Run:
         event: Any = torch.cuda.Event

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import itertools
 import os
 import subprocess
 import sys
 import unittest
+import weakref
 from typing import Any, Callable, List, Tuple
 from unittest import mock
 
@@ -319,7 +321,7 @@ class Manners(unittest.TestCase):
             return gather(problem, inputs, band)
 
         with mock.patch.object(forward, "gather", short), mock.patch(
-            "rdna1_gemm.plans.shortcut", lambda *_: None
+            "rdna1_gemm.fast.straight", lambda *_: None
         ), NO_LOOP:
             with mock.patch("rdna1_gemm.cost.Model.ways", lambda *_: iter(["columns"])), engine():
                 torch.testing.assert_close(torch.conv2d(x, w), own, rtol=1e-4, atol=1e-4)
@@ -328,10 +330,24 @@ class Manners(unittest.TestCase):
                 torch.conv2d(x, w)  # From now on without trying what failed.
                 self.assertLess(max(taken), 300_000)
         with mock.patch.object(forward, "gather", mock.Mock(side_effect=RuntimeError("HIP out of memory"))):
-            with mock.patch("rdna1_gemm.plans.shortcut", lambda *_: None), NO_LOOP, engine():
+            with mock.patch("rdna1_gemm.fast.straight", lambda *_: None), NO_LOOP, engine():
                 with mock.patch("rdna1_gemm.cost.Model.ways", lambda *_: iter(["columns"])):
                     with self.assertRaisesRegex(RuntimeError, "HIP out of memory"):
                         torch.conv2d(x, w)
+
+    def test_nothing_is_kept_alive(self) -> None:
+        """Plans last as long as the process; the tensors that they were made for must not."""
+        for images in (1, 4):
+            for groups in (1, 4, 8):
+                x = torch.randn(images, 8, 12, 12, device=DEVICE, requires_grad=True)
+                w = torch.randn(8, 8 // groups, 3, 3, device=DEVICE, requires_grad=True)
+                with engine():
+                    y = torch.conv2d(x, w, groups=groups)
+                    y.sum().backward()
+                    alive = [weakref.ref(tensor) for tensor in (x, w, y)]
+                    del x, w, y
+                    gc.collect()
+                    self.assertEqual([ref() for ref in alive], [None, None, None], f"{images} images, {groups} groups")
 
     def test_the_limit_holds(self) -> None:
         """SD-VAE's kind of layer, small: PyTorch's columns would be 9 times the input."""

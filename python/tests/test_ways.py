@@ -5,18 +5,50 @@ from __future__ import annotations
 
 import random
 import unittest
+from typing import Callable, Iterator, Optional, Tuple
 
 import support
 import torch
 from support import CONVOLUTIONS, DEVICE
+from torch import Tensor
 
+from rdna1_gemm import fast
 from rdna1_gemm.cost import Model, Rates
 from rdna1_gemm.forward import forward
 from rdna1_gemm.gradients import data_gradient, weight_gradient
-from rdna1_gemm.schedule import DATA, FORWARD, WEIGHT
+from rdna1_gemm.problem import Problem
+from rdna1_gemm.schedule import DATA, FORWARD, WEIGHT, Schedule
 
 RATES = Rates(flops=5e13, bytes=2.5e12, launch=5e-6, units=132)
 ROOMY = 1 << 40
+
+
+Call = Callable[[Tensor, Tensor, Optional[Tensor], Tensor], Tensor]
+
+
+def computations(
+    direction: str, problem: Problem, schedule: Schedule, rank: int, dense: bool
+) -> Iterator[Tuple[str, Call]]:
+    """A schedule's computation from input, weights, bias and gradient: the general one, and that decided beforehand."""
+
+    def planar(tensor: Tensor) -> Tensor:
+        return tensor.unsqueeze(-1) if rank == 1 else tensor
+
+    if direction == FORWARD:
+        yield "general", lambda x, w, b, g: forward(problem, schedule, planar(x), w, b)
+        straight = fast.straight(problem, schedule, rank, dense)
+        if straight is not None:
+            yield "decided", lambda x, w, b, g: straight(x, w, b)
+    elif direction == DATA:
+        yield "general", lambda x, w, b, g: data_gradient(problem, schedule, planar(g), w)
+        to_input = fast.to_input(problem, schedule, rank, True)
+        if to_input is not None:
+            yield "decided", lambda x, w, b, g: to_input(g, w)
+    else:
+        yield "general", lambda x, w, b, g: weight_gradient(problem, schedule, planar(x), planar(g))
+        to_weights = fast.to_weights(problem, schedule, True, dense)
+        if to_weights is not None:
+            yield "decided", lambda x, w, b, g: to_weights(x, g)
 
 
 class Ways(unittest.TestCase):
@@ -39,26 +71,22 @@ class Ways(unittest.TestCase):
             y = CONVOLUTIONS[rank - 1](x, w, b, **arguments)
             g = torch.randn_like(y)
             to_x, to_w = torch.autograd.grad(y, (x, w), g)
-            flat_x, flat_g = (x.unsqueeze(-1), g.unsqueeze(-1)) if rank == 1 else (x, g)
             for direction, wanted in ((FORWARD, y), (DATA, to_x), (WEIGHT, to_w)):
                 model = Model(problem, 8, True, RATES, x.is_contiguous())
                 schedules = [model.choose(direction, limit) for limit in (ROOMY, 2000, 500, 100, 1)]
                 for limit in (ROOMY, 3000, 600, 200):
                     schedules += model.candidates(direction, limit)
                 for schedule in set(schedules):
-                    with torch.no_grad():
-                        if direction == FORWARD:
-                            found = forward(problem, schedule, flat_x, w, b)
-                        elif direction == DATA:
-                            found = data_gradient(problem, schedule, flat_g, w)
-                        else:
-                            found = weight_gradient(problem, schedule, flat_x, flat_g)
-                    error = (found.reshape(wanted.shape) - wanted).abs().max().item()
-                    self.assertLess(error, 1e-9, f"{problem} {direction} {schedule}")
-                    split = schedule.images < problem.images, schedule.rows < problem.out[0]
-                    seen.add((direction, schedule.way, split, schedule.channels < problem.channels))
+                    for kind, call in computations(direction, problem, schedule, rank, x.is_contiguous()):
+                        with torch.no_grad():
+                            found = call(x, w, b, g)
+                        error = (found.reshape(wanted.shape) - wanted).abs().max().item()
+                        self.assertLess(error, 1e-9, f"{kind}: {problem} {direction} {schedule}")
+                        split = schedule.images < problem.images, schedule.rows < problem.out[0]
+                        seen.add((kind, direction, schedule.text(), split, schedule.channels < problem.channels))
         # Nothing that exists went unchecked.
-        self.assertGreaterEqual(len(seen), 40, sorted(seen))
+        self.assertGreaterEqual(len([kind for kind, *_ in seen if kind == "general"]), 46, sorted(seen))
+        self.assertGreaterEqual(len([kind for kind, *_ in seen if kind == "decided"]), 14, sorted(seen))
 
     def test_a_choice_stays_under_the_limit(self) -> None:
         rng = random.Random(2)
@@ -88,21 +116,16 @@ class Ways(unittest.TestCase):
             x = torch.randn(shape, device=DEVICE)
             w = torch.randn(weights, device=DEVICE)
             g = torch.randn((shape[0], weights[0]) + problem.out[:rank], device=DEVICE)
-            flat_x, flat_g = (x.unsqueeze(-1), g.unsqueeze(-1)) if rank == 1 else (x, g)
             for direction in (FORWARD, DATA, WEIGHT):
                 model = Model(problem, 4, True, RATES, True)
                 for schedule in model.candidates(direction, 1 << 40) + model.candidates(direction, 4000):
-                    with torch.no_grad(), support.Memory() as memory:
-                        memory.know(x, w, g)
-                        if direction == FORWARD:
-                            found = forward(problem, schedule, flat_x, w, None)
-                        elif direction == DATA:
-                            found = data_gradient(problem, schedule, flat_g, w)
-                        else:
-                            found = weight_gradient(problem, schedule, flat_x, flat_g)
-                    taken = memory.peak - 4 * found.numel()
-                    checked += 1
-                    self.assertLessEqual(taken, schedule.workspace, f"{problem} {direction} {schedule}")
+                    for kind, call in computations(direction, problem, schedule, rank, True):
+                        with torch.no_grad(), support.Memory() as memory:
+                            memory.know(x, w, g)
+                            found = call(x, w, None, g)
+                        taken = memory.peak - 4 * found.numel()
+                        checked += 1
+                        self.assertLessEqual(taken, schedule.workspace, f"{kind}: {problem} {direction} {schedule}")
         self.assertGreater(checked, 300)
 
 
