@@ -26,6 +26,9 @@ FLOOR = 1 << 15
 #: The same for gradients of weights in fp16 and bf16, which are made in parts if there is less.
 SHORT_FLOOR = 1 << 17
 
+#: How much slower such a gradient may be for the sake of memory.
+SLOWER = 3.0
+
 #: Seconds of the host for an operator called here, and for one image of PyTorch's own loop.
 CALL, IMAGE = 14e-6, 14e-6
 
@@ -332,10 +335,14 @@ class Model:
         Where not even one output row fits, single rows over parts of the channels.
         """
         preferred = limit if fast else min(limit, self.preferred(direction, training))
+        # Sums of short types need space of their own; with too little of it layers are cut to pieces.
+        enough = float("inf")
+        if direction == WEIGHT and not self.exact:
+            enough = SLOWER * min((schedule.cost for schedule in self.candidates(direction, limit)), default=enough)
         while True:
-            found = self.candidates(direction, preferred)
-            if found:
-                return min(found, key=lambda schedule: schedule.cost)
+            best = min(self.candidates(direction, preferred), key=lambda schedule: schedule.cost, default=None)
+            if best is not None and (best.cost <= enough or preferred >= limit):
+                return best
             if preferred >= limit:
                 return self.least(direction, limit)
             preferred = min(limit, 2 * preferred)
