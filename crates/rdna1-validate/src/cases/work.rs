@@ -213,6 +213,12 @@ impl Convolution {
         self.input.len()
     }
 
+    /// Whether PyTorch has a kernel of its own for it as a depthwise convolution
+    /// of volumes, as `ConvParams::is_depthwise` of its Convolution.cpp decides.
+    pub fn is_depthwise_3d(&self) -> bool {
+        self.dimensions() == 3 && !self.transposed && self.groups > 1 && self.groups == self.channels
+    }
+
     /// The format that is computed in.
     pub fn computes_in(&self) -> DataType {
         self.autocast.unwrap_or(self.data_type)
