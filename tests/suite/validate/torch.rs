@@ -139,7 +139,7 @@ fn the_workers_own_functions() {
     command.arg(top().join("crates/rdna1-validate/worker/worker.py")).env("PYTHONDONTWRITEBYTECODE", "1");
     let output = command.output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(String::from_utf8_lossy(&output.stdout).matches("ok ").count(), 5);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).matches("ok ").count(), 6);
 }
 
 #[test]
