@@ -119,12 +119,62 @@ def what_nobody_claims():
     assert worker.failure(worker.Mismatch("x"), "cpu")["error"]["different_start"]
 
 
+def trained(model, backward):
+    """How much of the promised decline is missing with this gradient of convolution."""
+    real = torch.nn.functional.conv2d
+
+    class Convolution(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.save_for_backward(x, w)
+            return real(x, w)
+
+        @staticmethod
+        def backward(ctx, gradient):
+            with torch.enable_grad():
+                x, w = (t.detach().requires_grad_() for t in ctx.saved_tensors)
+                return backward(*torch.autograd.grad(real(x, w), (x, w), gradient))
+
+    def conv2d(x, w, *_rest):
+        return Convolution.apply(x, w)
+
+    sys.modules["mine"] = types.SimpleNamespace(model=model)
+    torch.nn.functional.conv2d = conv2d
+    work = {"model": "mine:model", "batch": 2, "size": 16, "steps": 6, "rate": 0.03}
+    checks = worker.model_training(work, torch.device("cpu"), Channel(), worker.Clock(False))
+    torch.nn.functional.conv2d = real
+    return checks[0]["error"]
+
+
+def training_needs_right_gradients():
+    """Whatever the model's scale, which a learning rate would have to fit."""
+    for scale in (0.01, 1.0, 100.0):
+
+        def model():
+            # Nothing to learn but filters: a bias whose gradient is right hides what they do.
+            convolutions = torch.nn.Conv2d(3, 64, 3, bias=False), torch.nn.Conv2d(64, 64, 3, bias=False)
+            with torch.no_grad():
+                convolutions[1].weight *= scale
+            return torch.nn.Sequential(convolutions[0], torch.nn.ReLU(), convolutions[1])
+
+        right = trained(model, lambda x, w: (x, w))
+        assert -0.1 < right < 0.1, (scale, right)
+        for name, wrong in (
+            ("negated", lambda x, w: (x, -w)),
+            ("of other filters", lambda x, w: (x, w.flip(0))),
+            ("nothing", lambda x, w: (0 * x, 0 * w)),
+        ):
+            missing = trained(model, wrong)
+            assert missing > 0.9, (scale, name, missing)
+
+
 for check in (
     properties_of_old_releases,
     benchmark_is_pytorchs_own,
     answers_of_models,
     every_format_has_a_digest,
     what_nobody_claims,
+    training_needs_right_gradients,
 ):
     check()
     print("ok", check.__name__)

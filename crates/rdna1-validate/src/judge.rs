@@ -148,7 +148,10 @@ fn answered(
             return (Verdict::Unstable, Some(text));
         }
         let text = if check.quantity == "loss" {
-            format!("the loss went to {error:.3} of what it was; {} was the least to be learnt", check.limit)
+            format!(
+                "{error:.2} of the decline that the gradients promise is missing in the loss; {} is allowed",
+                check.limit
+            )
         } else {
             format!("{} is off by {error:.1e} of the largest value; {:.1e} is allowed", check.quantity, check.limit)
         };

@@ -256,12 +256,9 @@ class Clock:
             started = time.perf_counter()
             once()
             finish(device)
-            self.take(time.perf_counter() - started)
-            runs += 1
-
-    def take(self, seconds: float) -> None:
-        if self.wanted:
+            seconds = time.perf_counter() - started
             self.seconds = seconds if self.seconds is None else min(self.seconds, seconds)
+            runs += 1
 
 
 @contextlib.contextmanager
@@ -554,7 +551,10 @@ def model_inference(
 
 
 def model_training(work: Json, device: Any, channel: Channel, clock: Clock) -> List[Json]:
-    """Some steps on one batch. A model that learns fits it better and better."""
+    """Some steps on one batch, down the gradient, each as long as would take `rate` of
+    the loss away if the loss were linear: L / |gradient|² times `rate`. That needs no
+    learning rate, which would be too long a step for one model and too short for the
+    next, and it is missed where the gradient is not the loss's own."""
     import torch
 
     model, inputs = build_model(work)
@@ -564,31 +564,50 @@ def model_training(work: Json, device: Any, channel: Channel, clock: Clock) -> L
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trainable:
         raise Unsupported("the model has no parameter that could be trained")
-    optimiser = torch.optim.SGD(trainable, lr=work["rate"], momentum=0.9)
+    optimiser = torch.optim.SGD(trainable, lr=0.0)
     losses: List[float] = []
-    target = None
-    for step in range(work["steps"]):
-        channel.phase("step {}".format(step + 1))
-        started = time.perf_counter()
+    target: List[Callable[[Any], Any]] = []
+
+    def step() -> None:
         optimiser.zero_grad()
         output = tensor_of(model(*inputs))
         if not output.requires_grad:
             raise Unsupported("the model's answer does not depend on what could be trained")
-        if target is None:
-            target = training_target(work, output)
-        loss = target(output)
-        if not losses and float(loss.item()) == 0:
+        if not target:
+            target.append(training_target(work, output))
+        loss = target[0](output)
+        losses.append(float(loss.item()))
+        if losses[0] == 0:
             raise Unsupported("the model's answer is 0 from the beginning: there is nothing to learn")
         loss.backward()
+        optimiser.param_groups[0]["lr"] = step_length(trainable, work["rate"] * losses[-1])
         optimiser.step()
+
+    for number in range(work["steps"]):
+        channel.phase("step {}".format(number + 1))
+        step()
         finish(device)
-        clock.take(time.perf_counter() - started)
-        losses.append(float(loss.item()))
+    clock.measure(step, device)
+    del losses[work["steps"] :]
     is_number = all(abs(loss) < float("inf") for loss in losses)
     nan = sum(1 for loss in losses if loss != loss)
-    error = losses[-1] / losses[0] if is_number else None
+    promised = 1 - (1 - work["rate"]) ** (len(losses) - 1)
+    # What is missing of the decline: 0 is as promised, 1 nothing learnt, more is worse than before.
+    error = 1 - (1 - losses[-1] / losses[0]) / promised if is_number else None
     largest = losses[0] if is_number else 0.0
     return [measured("loss", error, largest, None, nan=nan, inf=0 if is_number else len(losses) - nan)]
+
+
+def step_length(parameters: List[Any], decline: float) -> float:
+    """By how many gradients the parameters must move for a linear loss to fall by `decline`."""
+    import torch
+
+    gradients = [parameter.grad.detach() for parameter in parameters if parameter.grad is not None]
+    # The squares of half precision's gradients leave its range.
+    halves = (torch.float16, torch.bfloat16)
+    norms = [(g.float() if g.dtype in halves else g).norm().float() for g in gradients]
+    square = float(torch.stack(norms).norm().item()) ** 2
+    return decline / square if square else 0.0
 
 
 def training_target(work: Json, output: Any) -> Callable[[Any], Any]:

@@ -128,6 +128,27 @@ fn a_broken_convolution_is_caught_and_the_controls_say_where() {
     }
 }
 
+/// A model that trains with wrong gradients learns all the same, by what is right in
+/// them; what its gradients promise it does not.
+#[test]
+fn a_training_with_wrong_gradients_is_caught() {
+    if !has_torch() {
+        return;
+    }
+    let mut command = suite(&["--level", "medium", "--only", "training/resnet18", "--only", "training/vgg16"]);
+    command.env("PYTHONPATH", top().join("tests/validate/inject")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = command.env("RDNA1_TEST_FAULT", "gradient-of-other-filters").output().expect("it runs");
+    let report = report(&output);
+    let cases = report["cases"].as_array().expect("cases");
+    assert_eq!(cases.len(), 2);
+    for case in cases {
+        assert_eq!(case["verdict"], "wrong", "{case:#}");
+        let detail = case["detail"].as_str().expect("a reason");
+        assert!(detail.contains("of the decline that the gradients promise is missing"), "{detail}");
+    }
+    assert_eq!(output.status.code(), Some(1));
+}
+
 /// What the worker does by itself, with the PyTorch of this machine.
 #[test]
 fn the_workers_own_functions() {
@@ -139,7 +160,7 @@ fn the_workers_own_functions() {
     command.arg(top().join("crates/rdna1-validate/worker/worker.py")).env("PYTHONDONTWRITEBYTECODE", "1");
     let output = command.output().expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(String::from_utf8_lossy(&output.stdout).matches("ok ").count(), 5);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).matches("ok ").count(), 6);
 }
 
 #[test]
@@ -159,6 +180,7 @@ fn a_model_of_the_users() {
         class Zero(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n        \
         self.w = torch.nn.Parameter(torch.zeros(4))\n    def forward(self, x):\n        return self.w * x.mean()\n\
         def zero():\n    return Zero(), torch.randn(1, 3, 9, 9)\n\
+        def large():\n    from torchvision import models\n    return models.resnet18(num_classes=10)\n\
         def nan():\n    return torch.nn.ReLU(), torch.full([4], float('nan'))\n";
     std::fs::write(dir.path().join("mine.py"), source).expect("it is ours");
     let run = |model: &str| {
@@ -180,6 +202,8 @@ fn a_model_of_the_users() {
         (verdicts, output.status.code())
     };
     assert_eq!(model("mine:named"), (vec!["pass ".to_owned(), "pass ".to_owned()], Some(0)));
+    // A learning rate that suits small models is far too high for this one.
+    assert_eq!(model("mine:large"), (vec!["pass ".to_owned(), "pass ".to_owned()], Some(0)));
     for (name, first, second, status) in [
         ("mine:frozen", "pass ", "skipped Unsupported: the model has no parameter that could be trained", Some(0)),
         ("mine:zero", "pass ", "skipped Unsupported: the model's answer is 0 from the beginning", Some(0)),

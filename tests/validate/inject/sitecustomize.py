@@ -42,6 +42,12 @@ def install():
         # The value is right, what flows back through it is not.
         return y + (x.sum() * 0.01 - (x.sum() * 0.01).detach())
 
+    def gradient_of_other_filters(x, w, *rest, **more):
+        w = w.clone()
+        if w.requires_grad:
+            w.register_hook(lambda gradient: gradient.flip(0))
+        return real(x, w, *rest, **more)
+
     def endless(x, w, *rest, **more):
         if x.is_cuda:
             # A kernel that spins: nothing but killing the process ends it.
@@ -59,6 +65,7 @@ def install():
         "slightly-wrong": slightly_wrong,
         "unstable": unstable,
         "wrong-gradient": wrong_gradient,
+        "gradient-of-other-filters": gradient_of_other_filters,
         "endless": endless,
         "crash": crash,
     }[FAULT]

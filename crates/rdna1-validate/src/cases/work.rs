@@ -213,6 +213,12 @@ impl Convolution {
         self.input.len()
     }
 
+    /// Whether PyTorch has a kernel of its own for it as a depthwise convolution
+    /// of volumes, as `ConvParams::is_depthwise` of its Convolution.cpp decides.
+    pub fn is_depthwise_3d(&self) -> bool {
+        self.dimensions() == 3 && !self.transposed && self.groups > 1 && self.groups == self.channels
+    }
+
     /// The format that is computed in.
     pub fn computes_in(&self) -> DataType {
         self.autocast.unwrap_or(self.data_type)
@@ -339,9 +345,13 @@ pub struct Model {
     /// Steps of the training.
     #[serde(default = "steps")]
     pub steps: u64,
-    /// Learning rate of the training.
+    /// The part of the loss that each step of the training is to take away.
     #[serde(default = "rate")]
     pub rate: f64,
+    /// How much of the decline that the steps promise may be missing; without it,
+    /// what holds for all.
+    #[serde(default)]
+    pub missing: Option<f64>,
 }
 
 fn two() -> u64 {
@@ -357,7 +367,7 @@ fn steps() -> u64 {
 }
 
 fn rate() -> f64 {
-    0.01
+    0.03
 }
 
 impl Model {
@@ -368,7 +378,7 @@ impl Model {
 
     /// A model of the user's.
     pub fn of_user(name: &str) -> Self {
-        Self { model: name.to_owned(), batch: two(), size: image(), steps: steps(), rate: rate() }
+        Self { model: name.to_owned(), batch: two(), size: image(), steps: steps(), rate: rate(), missing: None }
     }
 }
 

@@ -50,8 +50,8 @@ pub struct Check {
     /// What was compared: `output`, `grad-input`, `grad-weight`, `grad-bias`, or `loss`.
     pub quantity: String,
     /// The largest difference from the reference in units of the largest
-    /// reference value, over all repetitions; for `loss`, the last loss in
-    /// units of the first. Absent where the result was no number or had the wrong shape.
+    /// reference value, over all repetitions; for `loss`, the part of the
+    /// decline that its gradients promise which is missing. Absent where the result was no number or had the wrong shape.
     pub error: Option<f64>,
     /// The most that `error` may be; see docs/validate.md.
     pub limit: f64,
