@@ -186,13 +186,15 @@ def replay(name: str, dtype: torch.dtype, batch: int, training: bool, path: str)
             return mode.own_gradients(problem, x, w, mask)
 
         # What a card would answer, and what would run on it.
-        with mock.patch.object(plans.Kind, "of", lambda *tensor: kind(*tensor)._replace(is_cuda=True)), mock.patch.object(
-            plans, "memory", lambda _: MEMORY
-        ), mock.patch.object(plans, "rates", lambda *_: rates), mock.patch.object(
-            native, "memory_format", lambda *_: torch.contiguous_format
-        ), mock.patch.object(native, "direct", lambda *_: None), mock.patch.object(
-            native, "convolution", own
-        ), mock.patch.object(native, "convolution_backward", own_gradients), mode:
+        with mock.patch.object(
+            plans.Kind, "of", lambda *tensor: kind(*tensor)._replace(is_cuda=True)
+        ), mock.patch.object(plans, "memory", lambda _: MEMORY), mock.patch.object(
+            plans, "rates", lambda *_: rates
+        ), mock.patch.object(native, "memory_format", lambda *_: torch.contiguous_format), mock.patch.object(
+            native, "direct", lambda *_: None
+        ), mock.patch.object(native, "convolution", own), mock.patch.object(
+            native, "convolution_backward", own_gradients
+        ), mode:
             if training:
                 torch.nn.functional.cross_entropy(net(x).float(), target).backward()
             else:
@@ -210,7 +212,9 @@ def room(mode: Replay) -> List[Room]:
 def _print_room(name: str, layers: List[Room]) -> None:
     for layer in layers:
         problem = layer.problem
-        image = problem.groups * (problem.channels * problem.size[0] * problem.size[1] + problem.outputs * problem.points)
+        image = problem.groups * (
+            problem.channels * problem.size[0] * problem.size[1] + problem.outputs * problem.points
+        )
         both = layer.item * problem.images * image
         print(
             f"{name:16} {layer.direction:16} {problem.points:6} points"

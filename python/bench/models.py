@@ -122,7 +122,9 @@ def table(cells: List[Dict[str, Any]]) -> str:
         ratios: List[List[float]] = [[], [], [], []]
         for found in group:
             if any("ms" not in found[path] for path in PATHS):
-                lines.append(f"| {found['model']} | " + " | ".join(str(found[path]) for path in PATHS) + " | | | | | | | |")
+                lines.append(
+                    f"| {found['model']} | " + " | ".join(str(found[path]) for path in PATHS) + " | | | | | | | |"
+                )
                 continue
             vendor, pytorch, engine = (found[path]["ms"] for path in PATHS)
             card = [found[path]["card_ms"] for path in PATHS]

@@ -129,12 +129,12 @@ def scatter(problem: Problem, columns: Tensor, channels: int, out: Optional[Tens
         if direct:
             return summed
     else:
-        summed = columns.new_zeros((images, channels) + problem.padded)
+        summed = columns.new_zeros((images, channels) + problem.padded, dtype=_wide(columns))
         windows = _windows(problem, summed, problem.out[0], folded=False)
         _add_taps(problem, windows, columns.view(windows.shape))
         for dim, (padding, size) in enumerate(zip(problem.padding, problem.size), 2):
             summed = summed.narrow(dim, padding, size)
-    return summed if out is None else out.copy_(summed)
+    return summed.to(columns.dtype) if out is None else out.copy_(summed)
 
 
 def scatter_band(problem: Problem, columns: Tensor, channels: int, band: Band, total: Tensor) -> None:
@@ -142,7 +142,7 @@ def scatter_band(problem: Problem, columns: Tensor, channels: int, band: Band, t
     images = columns.shape[0]
     rows = band[1] - band[0]
     first, last = problem.span(*band)
-    part = columns.new_zeros((images, channels, last - first) + problem.padded[1:])
+    part = columns.new_zeros((images, channels, last - first) + problem.padded[1:], dtype=_wide(columns))
     windows = _windows(problem, part, rows, folded=False)
     _add_taps(problem, windows, columns.view(windows.shape))
     start = first - problem.padding[0]
@@ -153,6 +153,11 @@ def scatter_band(problem: Problem, columns: Tensor, channels: int, band: Band, t
     for dim, (padding, size) in enumerate(zip(problem.padding[1:], problem.size[1:]), 3):
         part = part.narrow(dim, padding, size)
     total.narrow(2, low, high - low).add_(part)
+
+
+def _wide(tensor: Tensor) -> torch.dtype:
+    """The type of sums over taps: in fp16 and bf16 each tap would round."""
+    return torch.promote_types(tensor.dtype, torch.float32)
 
 
 def _add_taps(problem: Problem, windows: Tensor, columns: Tensor) -> None:

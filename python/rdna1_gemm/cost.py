@@ -28,6 +28,8 @@ SHORT_FLOOR = 1 << 17
 
 #: How much slower such a gradient may be for the sake of memory.
 SLOWER = 3.0
+#: And how much more memory it may take to be no slower than that.
+MORE = 4
 
 #: Seconds of the host for an operator called here, and for one image of PyTorch's own loop.
 CALL, IMAGE = 14e-6, 14e-6
@@ -141,7 +143,9 @@ class Model:
                 total += self._partial(images, rows) + self._copied(images, rows)
             elif direction == DATA:
                 banded = rows < problem.out[0] or problem.rank == 3
-                total += 2 * self._inputs(images, rows) if banded else 0
+                # The sum of the taps, in fp32 at least, and its copy without the padding.
+                sums = max(4, item) // item + 1
+                total += sums * self._inputs(images, rows) if banded else 0
             else:
                 total += self._copied(images, rows)
             return total
@@ -295,7 +299,9 @@ class Model:
         """FOLDED in equal parts of the channels: every part of the weights' gradient is complete, whatever its type."""
         problem = self.problem
         images, rows = problem.images, problem.out[0]
-        channels = largest(1, problem.channels - 1, lambda n: self.workspace(direction, FOLDED, images, rows, n) <= limit)
+        channels = largest(
+            1, problem.channels - 1, lambda n: self.workspace(direction, FOLDED, images, rows, n) <= limit
+        )
         if channels:
             channels = _ceil(problem.channels, _ceil(problem.channels, channels))
             space = self.workspace(direction, FOLDED, images, rows, channels)
@@ -336,12 +342,12 @@ class Model:
         """
         preferred = limit if fast else min(limit, self.preferred(direction, training))
         # Sums of short types need space of their own; with too little of it layers are cut to pieces.
-        enough = float("inf")
+        enough, most = float("inf"), min(limit, MORE * preferred)
         if direction == WEIGHT and not self.exact:
             enough = SLOWER * min((schedule.cost for schedule in self.candidates(direction, limit)), default=enough)
         while True:
             best = min(self.candidates(direction, preferred), key=lambda schedule: schedule.cost, default=None)
-            if best is not None and (best.cost <= enough or preferred >= limit):
+            if best is not None and (best.cost <= enough or preferred >= most):
                 return best
             if preferred >= limit:
                 return self.least(direction, limit)

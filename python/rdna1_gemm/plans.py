@@ -157,7 +157,7 @@ class Planner:
         data = self._to_input(problem, schedule, kind, packed)
 
         def run(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
-            result = data(x, x, w).reshape(shape)
+            result: Tensor = data(x, x, w).reshape(shape)
             return result if b is None else result.add_(b.view(-1, *ones))
 
         return self.report.watch(FORWARD, problem, True, kind, schedule, run)

@@ -62,9 +62,7 @@ class Report:
         self.log, self.target = log, target
         self.entries: Dict[Tuple[str, ...], Entry] = {}
 
-    def watch(
-        self, direction: str, problem: Problem, transposed: bool, kind: Any, schedule: Schedule, run: Run
-    ) -> Run:
+    def watch(self, direction: str, problem: Problem, transposed: bool, kind: Any, schedule: Schedule, run: Run) -> Run:
         """The function to call instead of `run`: itself, unless calls are to be timed."""
         if not self.log and self.target is None:
             return run

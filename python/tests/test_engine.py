@@ -22,6 +22,8 @@ from torch import nn
 
 import rdna1_gemm
 from rdna1_gemm import dispatch, forward, settings
+from rdna1_gemm.columns import scatter, scatter_band
+from rdna1_gemm.problem import describe
 
 VERSION = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2] if part.isdigit())
 
@@ -126,6 +128,25 @@ class Coverage(unittest.TestCase):
             step = torch.finfo(dtype).eps
             torch.testing.assert_close(y.double(), exact, rtol=step, atol=0.0)
             self.assertEqual((to_x.dtype, to_w.dtype), (dtype, dtype))
+
+    def test_taps_of_volumes_sum_in_fp32(self) -> None:
+        """The adjoint of im2col in three dimensions, and of a band of rows, is our own sum."""
+        arguments = ((2, 3, 6, 7, 5), (4, 3, 3, 3, 3), (1, 1, 1), (1, 1, 1), (1, 1, 1))
+        flat = ((2, 3, 9, 7), (4, 3, 3, 3), (1, 1), (1, 1), (1, 1))
+        for shape, weights, *window in (arguments, flat):
+            problem = describe(shape, weights, *window, False, (0,) * len(window[0]), 1)
+            for dtype in (torch.float16, torch.bfloat16):
+                points = problem.points
+                columns = torch.rand(2, problem.depth, points, device=DEVICE).to(dtype)
+                exact = scatter(problem, columns.double(), 3)
+                if problem.rank == 3:
+                    found = scatter(problem, columns, 3)
+                else:
+                    found = torch.zeros(shape, dtype=dtype, device=DEVICE)
+                    scatter_band(problem, columns, 3, (0, problem.out[0]), found)
+                self.assertEqual(found.dtype, dtype)
+                # One rounding; 27 of them would be off by more.
+                torch.testing.assert_close(found.double(), exact, rtol=torch.finfo(dtype).eps, atol=0.0)
 
     def test_same_bits_every_time(self) -> None:
         x = torch.randn(4, 16, 20, 20, device=DEVICE, requires_grad=True)

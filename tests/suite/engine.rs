@@ -90,6 +90,14 @@ fn convolution_whoever_calls_it() {
     }
 }
 
+/// Whole models on tensors without memory: no more than PyTorch's own path takes.
+#[test]
+fn peak_memory_of_models() {
+    if let Some(count) = unittest("test_memory") {
+        assert!(count >= 3, "{count}");
+    }
+}
+
 #[test]
 fn the_hook() {
     if let Some(count) = unittest("test_hook") {

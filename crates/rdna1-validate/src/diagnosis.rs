@@ -12,6 +12,9 @@ struct Tally {
     broken: usize,
 }
 
+/// What computes convolution where a profile's hook keeps the library out of it.
+const ENGINE: &str = "the engine rdna1_gemm, by which this profile computes";
+
 /// What PyTorch computes with.
 #[derive(Debug, Clone, Copy)]
 pub struct Libraries {
@@ -42,6 +45,8 @@ pub struct Findings<'a> {
     pub libraries: Libraries,
     /// The profile in force.
     pub profile: Option<&'a str>,
+    /// Whether a hook of the profile computes convolution instead of the library.
+    pub bypass: bool,
     /// What the profile's obedience was seen by, if it rules solvers out.
     pub shown: Option<Shown>,
 }
@@ -51,7 +56,7 @@ pub struct Findings<'a> {
 /// layer (late, out of memory, another solver, refused by the profile's rules,
 /// no reference) is told apart.
 pub fn diagnose(findings: &Findings<'_>) -> Diagnosis {
-    let Findings { cases, device, libraries, .. } = *findings;
+    let Findings { cases, device, libraries, bypass, .. } = *findings;
     let Libraries { driver, products, convolution } = libraries;
     let mut layers: BTreeMap<Layer, Tally> = BTreeMap::new();
     for case in cases {
@@ -79,6 +84,9 @@ pub fn diagnose(findings: &Findings<'_>) -> Diagnosis {
             format!("{products} is broken{some}: arithmetic works, and so do its other matrix products")
         }
         Some(Layer::Rocblas) => format!("{products} is broken: plain arithmetic works, matrix products do not"),
+        Some(Layer::Native | Layer::Convolution) if bypass && device != "cpu" => {
+            format!("convolution is broken{some}: {ENGINE}, or {products} in some shapes")
+        }
         Some(Layer::Native) => {
             format!(
                 "convolution is broken{some} without {convolution} as well: PyTorch's own kernels, or {products} in some shapes"
@@ -104,7 +112,11 @@ pub fn diagnose(findings: &Findings<'_>) -> Diagnosis {
         if lowest < Layer::MiopenBatchNorm && !formats.is_empty() && also > 0 {
             reasons.push(format!("that does not explain {also} failures of convolution in other formats"));
         }
-        if lowest >= Layer::MiopenBatchNorm && tally(Layer::Native).broken == 0 && tally(Layer::Native).passed > 0 {
+        if !bypass
+            && lowest >= Layer::MiopenBatchNorm
+            && tally(Layer::Native).broken == 0
+            && tally(Layer::Native).passed > 0
+        {
             let helps = "rdna1-validate --profile bypass shows whether it helps";
             reasons.push(format!("profile bypass avoids {convolution}: {helps}"));
         }
@@ -223,7 +235,8 @@ mod tests {
     use super::*;
 
     fn diagnose(cases: &[CaseResult], device: &str, libraries: Libraries) -> Diagnosis {
-        super::diagnose(&Findings { cases, device, libraries, profile: Some("gemm"), shown: None })
+        let profile = Some("gemm");
+        super::diagnose(&Findings { cases, device, libraries, profile, bypass: false, shown: None })
     }
 
     fn case(layer: Layer, verdict: Verdict) -> CaseResult {
@@ -332,13 +345,28 @@ mod tests {
     }
 
     #[test]
+    fn under_bypass_no_library_is_blamed_that_computed_nothing() {
+        for (layer, rocm) in [(Layer::Convolution, true), (Layer::Native, true), (Layer::Convolution, false)] {
+            let cases =
+                [case(Layer::Hip, Verdict::Pass), case(Layer::Rocblas, Verdict::Pass), case(layer, Verdict::Wrong)];
+            let libraries = Libraries::of(rocm);
+            let profile = Some("bypass");
+            let found = Findings { cases: &cases, device: "cuda", libraries, profile, bypass: true, shown: None };
+            let diagnosis = super::diagnose(&found);
+            assert!(diagnosis.summary.contains("rdna1_gemm"), "{}", diagnosis.summary);
+            let all = format!("{} {}", diagnosis.summary, diagnosis.reasons.join(" "));
+            assert!(!all.contains("MIOpen is") && !all.contains("cuDNN") && !all.contains("avoids"), "{all}");
+        }
+    }
+
+    #[test]
     fn solvers_that_nothing_shows_are_not_passed_over() {
         let cases = [case(Layer::Convolution, Verdict::Pass)];
         let says = |steps: usize, of: usize| {
             let shown = Some(Shown { steps, of });
             let libraries = Libraries::of(true);
-            super::diagnose(&Findings { cases: &cases, device: "cuda", libraries, profile: Some("gemm"), shown })
-                .summary
+            let (cases, profile) = (&cases, Some("gemm"));
+            super::diagnose(&Findings { cases, device: "cuda", libraries, profile, bypass: false, shown }).summary
         };
         assert!(says(0, 3).contains("nothing shows whether it obeys under profile gemm"), "{}", says(0, 3));
         assert!(says(2, 3).contains("shown for 2 of 3 steps"), "{}", says(2, 3));

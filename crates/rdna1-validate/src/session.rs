@@ -633,6 +633,7 @@ impl<'a> Session<'a> {
                 device: self.device,
                 libraries: diagnosis::Libraries::of(started.cuda.is_none()),
                 profile: environment.profile.as_deref(),
+                bypass: started.bypass,
                 shown: must_show,
             }),
             counts,
