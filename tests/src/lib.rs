@@ -2,6 +2,7 @@
 //! What the tests of `suite/` share.
 
 pub mod archive;
+pub mod chroot;
 pub mod container;
 pub mod engine;
 pub mod guest;

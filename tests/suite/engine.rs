@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use rdna1_tests::chroot::Chroot;
 use rdna1_tests::program::{copy_case, program, top};
 use rdna1_tests::{archive, tools};
 
@@ -105,6 +106,19 @@ fn the_hook() {
     }
 }
 
+/// The tests of PyTorch's source as a release of Debian has it, made once below `target/`.
+fn pytorch_tests(release: &str) -> Option<PathBuf> {
+    let tarball = archive::source(release, "pytorch")?;
+    let dir = top().join("target/pytorch-tests").join(release);
+    if !dir.join("test").is_dir() {
+        std::fs::create_dir_all(&dir).expect("target is writable");
+        let mut tar = Command::new("tar");
+        tar.arg("--extract").arg("--file").arg(&tarball).arg("--directory").arg(&dir);
+        run(tar.args(["--strip-components=1", "--wildcards", "*/test/*.py"]));
+    }
+    Some(dir)
+}
+
 /// PyTorch's own convolution tests, from the source of the version that is
 /// installed: `test/nn/test_convolution.py`, or before PyTorch 2 `test/test_nn.py`.
 #[test]
@@ -113,14 +127,7 @@ fn pytorchs_own_tests() {
     let version = "import sys, torch; sys.stdout.write(torch.__version__)";
     let version = run(Command::new(environment.join("bin/python")).args(["-c", version])).stdout;
     let release = if version.starts_with(b"1.13") { "bookworm" } else { "trixie" };
-    let Some(tarball) = archive::source(release, "pytorch") else { return };
-    let dir = top().join("target/pytorch-tests").join(release);
-    if !dir.join("test").is_dir() {
-        std::fs::create_dir_all(&dir).expect("target is writable");
-        let mut tar = Command::new("tar");
-        tar.arg("--extract").arg("--file").arg(&tarball).arg("--directory").arg(&dir);
-        run(tar.args(["--strip-components=1", "--wildcards", "*/test/*.py"]));
-    }
+    let Some(dir) = pytorch_tests(release) else { return };
     let split = dir.join("test/nn/test_convolution.py");
     let (file, only) = if split.is_file() {
         (split, &[][..])
@@ -131,6 +138,30 @@ fn pytorchs_own_tests() {
     let output = run(Command::new(environment.join("bin/python")).arg(driver).arg(file).args(only));
     let count = ran(&output).expect("unittest says how many it ran");
     assert!(count >= 500, "only {count} ran");
+}
+
+/// Ours and PyTorch's own on Debian 13's PyTorch, too.
+#[test]
+fn on_debian_13() {
+    let Some(environment) = environment() else { return };
+    let Some(chroot) = Chroot::with_torch() else { return };
+    let Some(tests) = pytorch_tests("trixie") else { return };
+    let site =
+        run(Command::new(environment.join("bin/python"))
+            .args(["-c", "import expecttest; print(expecttest.__path__[0])"]));
+    let expecttest = PathBuf::from(String::from_utf8_lossy(&site.stdout).trim());
+    for part in [top().join("python"), tests.join("test/nn/test_convolution.py"), expecttest] {
+        run(Command::new("cp").arg("-r").arg(part).arg(chroot.place()));
+    }
+    let python = || {
+        let mut command = chroot.command("/usr/bin/python3");
+        command.env("PYTHONPATH", format!("{0}:{0}/python/tests", chroot.inside("").display()));
+        command
+    };
+    let ours = run(python().args(["-m", "unittest", "test_engine"]));
+    assert!(ran(&ours).is_some_and(|count| count >= 24), "{ours:?}");
+    let theirs = run(python().arg(chroot.inside("python/tests/pytorch.py")).arg(chroot.inside("test_convolution.py")));
+    assert!(ran(&theirs).is_some_and(|count| count >= 500), "{theirs:?}");
 }
 
 #[test]

@@ -3,10 +3,10 @@
 //! machine) and Debian 13's (2.6, in the test root), on the CPU; and with a
 //! broken convolution in it.
 
-use std::path::Path;
 use std::process::{Command, Output};
 
 use assert_fs::TempDir;
+use rdna1_tests::chroot::Chroot;
 use rdna1_tests::program::{bin_dir, program, top};
 use rdna1_tests::tools;
 use serde_json::Value;
@@ -71,25 +71,10 @@ fn the_whole_suite_on_debian_12() {
 
 #[test]
 fn the_whole_suite_on_debian_13() {
-    let Some(root) = std::env::var_os("RDNA1_TEST_TORCH_ROOT") else {
-        return tools::skip("RDNA1_TEST_TORCH_ROOT names no Debian root with PyTorch (cargo xtask test makes one)");
-    };
-    if !tools::is_root() {
-        return;
-    }
-    let root = Path::new(&root);
-    let place = TempDir::new_in(root.join("tmp")).expect("a directory in the root");
-    std::fs::copy(bin_dir().join("rdna1-validate"), place.path().join("rdna1-validate")).expect("it can be copied");
-    let inside = Path::new("/tmp").join(place.path().file_name().expect("it has a name"));
-    // A chroot is enough: the suite needs its libraries, /proc and /dev, and no service.
-    let script = "mount -t proc proc \"$0/proc\" && mount --rbind /dev \"$0/dev\" && exec chroot \"$0\" \"$@\"";
-    let mut command = Command::new("unshare");
-    command
-        .args(["--mount", "--propagation", "private", "sh", "-c", script])
-        .arg(root)
-        .arg(inside.join("rdna1-validate"));
+    let Some(chroot) = Chroot::with_torch() else { return };
+    std::fs::copy(bin_dir().join("rdna1-validate"), chroot.place().join("rdna1-validate")).expect("it can be copied");
+    let mut command = chroot.command(chroot.inside("rdna1-validate"));
     command.args(["--device", "cpu", "--level", "medium", "--format", "json", "--timeout", "600", "--python", PYTHON]);
-    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("HOME", "/root");
     let output = command.output().expect("unshare runs");
     let report = report(&output);
     everything_is_right(&report, "2.6", 240);
