@@ -39,8 +39,9 @@ const PACKAGES: &[&str] = &[
     "zsh",
 ];
 
-/// What the root of the validator and the engine has besides the minimum; PyTorch's own tests need the last. It is a root of its own,
-/// because a gigabyte more would slow down every test that walks through the other.
+/// What the root of the validator and the engine has besides the minimum; the last is
+/// for PyTorch's own tests. It is a root of its own, because a gigabyte more would slow
+/// down every test that walks through the other.
 const TORCH: &[&str] = &["python3-torch", "python3-torchvision", "python3-setuptools"];
 
 /// Makes the root below `target/`, or takes the one that is there; returns its path.
