@@ -11,8 +11,9 @@ from .schedule import COLUMNS, DATA, FLIPPED, FOLDED, FORWARD, NATIVE, PRODUCT, 
 #: col2im reads each element so much more slowly than a copy (measured, H200).
 SCATTER = 1.5
 
-#: Preferred workspace: from so many points on, a share of inputs and results. What
-#: autograd will hold for the backward pass has not been there in a forward pass.
+#: Preferred workspace: from so many points on, a share of inputs and results. The
+#: forward pass of a training has more room: its peak is still to come. Where these
+#: come from: `bench/memory.py --room`.
 FORWARD_SHARES = ((40000, 0.25), (10000, 0.75), (2500, 1.7), (0, 9.0))
 TRAINING_SHARES = ((40000, 2.8), (10000, 4.2), (0, 9.0))
 BACKWARD_SHARES = ((10000, 1.2), (2500, 2.6), (500, 1.7), (0, 9.0))
