@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What both benchmarks share: models, and time on the card."""
+"""What the benchmarks share: models, and time on the card."""
 
 from __future__ import annotations
 

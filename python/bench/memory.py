@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Peak memory of six models, computed without a card: PyTorch's own path and the engine.
 
-    python memory.py [--types float32,float16] [--modes inference,training] [--models …] [--batch 16] [--room]
+    python memory.py [--card rx5600xt|h200] [--types float32,float16] [--modes inference,training] [--models …]
+                     [--batch 16] [--room]
 
 The models run on tensors without memory (FakeTensorMode). Counted is what results
 of operators hold at once, in blocks of 512 bytes as PyTorch's allocator has them:
@@ -14,32 +15,33 @@ while that layer computes. That is what the shares in `cost.py` rest on.
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from unittest import mock
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-
+import common
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rdna1_gemm import cost, device, dispatch, native, plans
+from rdna1_gemm import device, dispatch, native, plans
 from rdna1_gemm.problem import Problem, describe
 from rdna1_gemm.report import Report
 from rdna1_gemm.schedule import DATA, FORWARD, WEIGHT
 from rdna1_gemm.settings import Settings
 
-MODELS = ("resnet18", "resnet50", "vgg16", "efficientnet_b0", "mobilenet_v2", "densenet121")
 PYTORCH, ENGINE = "pytorch", "engine"
 
 #: The allocator's blocks are multiples of this.
 BLOCK = 512
-#: Radeon RX 5600 XT: 36 compute units in 18 work-group processors, 6 GB.
-UNITS, MEMORY = 18, 6 << 30
+#: Multiprocessors (of RDNA1: work-group processors), bytes of memory, and how much
+#: faster short types are.
+CARDS = {
+    "rx5600xt": (18, 6 << 30, device.PACKED),
+    "h200": (132, 141 << 30, device.MATRIX_UNITS),
+}
+CARD = "rx5600xt"
 
 
 class Room(NamedTuple):
@@ -53,10 +55,6 @@ class Room(NamedTuple):
 
 def _blocks(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
-
-
-def _depthwise(problem: Problem) -> bool:
-    return problem.channels == 1 and problem.groups > 1
 
 
 class Replay(TorchDispatchMode):
@@ -147,7 +145,7 @@ class Replay(TorchDispatchMode):
         return results[0], results[1], results[2]
 
     def _columns(self, problem: Problem, item: int) -> None:
-        if not problem.pointwise and not _depthwise(problem):
+        if not problem.pointwise and not problem.depthwise:
             self.peak = max(self.peak, self.held + _blocks(item * problem.depth * problem.points))
 
 
@@ -155,13 +153,14 @@ def _storage(tensor: Tensor) -> Any:
     return tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage()._storage
 
 
-def replay(name: str, dtype: torch.dtype, batch: int, training: bool, path: str) -> Replay:
+def replay(name: str, dtype: torch.dtype, batch: int, training: bool, path: str, card: str = CARD) -> Replay:
     """One step of a model."""
     import torchvision
 
     kernels = dispatch.Kernels(plans.Planner(Settings(), Report(False, None)))
     kind = plans.Kind.of
-    rates = cost.Rates(UNITS * device.UNIT_FLOPS, UNITS * device.UNIT_FLOPS / device.INTENSITY, 8e-6, UNITS)
+    units, memory, short = CARDS[card]
+    rates = device.of_card(units, dtype, short)
     with FakeTensorMode():
         default = torch.get_default_dtype()
         torch.set_default_dtype(dtype)
@@ -188,7 +187,7 @@ def replay(name: str, dtype: torch.dtype, batch: int, training: bool, path: str)
         # What a card would answer, and what would run on it.
         with mock.patch.object(
             plans.Kind, "of", lambda *tensor: kind(*tensor)._replace(is_cuda=True)
-        ), mock.patch.object(plans, "memory", lambda _: MEMORY), mock.patch.object(
+        ), mock.patch.object(plans, "memory", lambda _: memory), mock.patch.object(
             plans, "rates", lambda *_: rates
         ), mock.patch.object(native, "memory_format", lambda *_: torch.contiguous_format), mock.patch.object(
             native, "direct", lambda *_: None
@@ -206,16 +205,13 @@ def replay(name: str, dtype: torch.dtype, batch: int, training: bool, path: str)
 def room(mode: Replay) -> List[Room]:
     """What is left below the peak at each convolution that is no depthwise one."""
     found = [Room(direction, problem, item, mode.peak - held) for direction, problem, item, held in mode.layers]
-    return [layer for layer in found if not _depthwise(layer.problem)]
+    return [layer for layer in found if not layer.problem.depthwise]
 
 
 def _print_room(name: str, layers: List[Room]) -> None:
     for layer in layers:
         problem = layer.problem
-        image = problem.groups * (
-            problem.channels * problem.size[0] * problem.size[1] + problem.outputs * problem.points
-        )
-        both = layer.item * problem.images * image
+        both = layer.item * problem.images * problem.image
         print(
             f"{name:16} {layer.direction:16} {problem.points:6} points"
             f" {problem.channels:5} to {problem.outputs:5} kernel {'x'.join(map(str, problem.kernel))}"
@@ -226,9 +222,10 @@ def _print_room(name: str, layers: List[Room]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--card", choices=sorted(CARDS), default=CARD, help="whose speed and memory decide")
     parser.add_argument("--types", default="float32,float16")
     parser.add_argument("--modes", default="inference,training")
-    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--models", default=",".join(common.MODELS))
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--room", action="store_true", help="of each layer, for PyTorch's path")
     options = parser.parse_args()
@@ -237,7 +234,7 @@ def main() -> None:
             print(f"{dtype}, batch {options.batch}, {mode}: MiB of PyTorch's own path, of the engine, difference")
             for name in options.models.split(","):
                 step = (name, getattr(torch, dtype), options.batch, mode == "training")
-                own, ours = replay(*step, PYTORCH), replay(*step, ENGINE)
+                own, ours = replay(*step, PYTORCH, options.card), replay(*step, ENGINE, options.card)
                 mib = [peak / (1 << 20) for peak in (own.peak, ours.peak, ours.peak - own.peak)]
                 print(f"{name:16} {mib[0]:9.1f} {mib[1]:9.1f} {mib[2]:+8.1f}", flush=True)
                 if options.room:

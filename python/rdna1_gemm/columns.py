@@ -15,13 +15,26 @@ from .problem import Problem, prod
 _nn: Any = torch._C._nn
 
 
-def im2col(flat: Tensor, shape: Tuple[int, int, int], *window: Sequence[int]) -> Tensor:
+def im2col(flat: Tensor, out: Tensor, *window: Sequence[int]) -> Tensor:
     """PyTorch's operator, into memory of the right size: it would itself start from that of its input.
 
     `window`: kernel, dilation, padding, stride.
     """
-    result: Tensor = _nn.im2col(flat, *window, out=flat.new_empty(shape))
+    result: Tensor = _nn.im2col(flat, *window, out=out)
     return result
+
+
+def col2im(columns: Tensor, out: Tensor, *window: Sequence[int]) -> None:
+    """The same for its adjoint, whose own result would keep the memory of the columns.
+
+    `window`: size, kernel, dilation, padding, stride.
+    """
+    _nn.col2im(columns, *window, out=out)
+
+
+def wide(tensor: Tensor) -> torch.dtype:
+    """The type of sums: that of fp16 and bf16 would round each term."""
+    return torch.promote_types(tensor.dtype, torch.float32)
 
 
 #: First output row and the one past the last.
@@ -81,7 +94,7 @@ def gather(problem: Problem, inputs: Tensor, band: Band) -> Tensor:
         flat = inputs.reshape(1, images * channels, inputs.shape[2], inputs.shape[3])
         points = rows * problem.out[1]
         shape = (1, images * channels * problem.taps, points)
-        columns = im2col(flat, shape, problem.kernel, problem.dilation, padding, problem.stride)
+        columns = im2col(flat, flat.new_empty(shape), problem.kernel, problem.dilation, padding, problem.stride)
         return columns.view(images, channels * problem.taps, points)
     windows = _windows(problem, padded(problem, inputs, band), rows, folded=False)
     return windows.reshape(images, channels * problem.taps, rows * prod(problem.out[1:]))
@@ -111,7 +124,7 @@ def gather_rows(problem: Problem, inputs: Tensor, band: Band) -> Tensor:
     width = problem.kernel[1]
     first, last = problem.span(*band)
     shape = (1, images * channels * width, (last - first) * problem.out[1])
-    columns = im2col(flat, shape, (1, width), (1, problem.dilation[1]), padding, (1, problem.stride[1]))
+    columns = im2col(flat, flat.new_empty(shape), (1, width), (1, problem.dilation[1]), padding, (1, problem.stride[1]))
     return columns.view(images, channels * width, -1)
 
 
@@ -124,12 +137,11 @@ def scatter(problem: Problem, columns: Tensor, channels: int, out: Optional[Tens
         shape = (images, channels) + problem.size
         direct = out is not None and out.is_contiguous()
         summed = out if out is not None and direct else columns.new_empty(shape)
-        # As for im2col: its own result would keep the memory of the columns.
-        _nn.col2im(flat, *window, out=summed.view(1, images * channels, *problem.size))
+        col2im(flat, summed.view(1, images * channels, *problem.size), *window)
         if direct:
             return summed
     else:
-        summed = columns.new_zeros((images, channels) + problem.padded, dtype=_wide(columns))
+        summed = columns.new_zeros((images, channels) + problem.padded, dtype=wide(columns))
         windows = _windows(problem, summed, problem.out[0], folded=False)
         _add_taps(problem, windows, columns.view(windows.shape))
         for dim, (padding, size) in enumerate(zip(problem.padding, problem.size), 2):
@@ -142,7 +154,7 @@ def scatter_band(problem: Problem, columns: Tensor, channels: int, band: Band, t
     images = columns.shape[0]
     rows = band[1] - band[0]
     first, last = problem.span(*band)
-    part = columns.new_zeros((images, channels, last - first) + problem.padded[1:], dtype=_wide(columns))
+    part = columns.new_zeros((images, channels, last - first) + problem.padded[1:], dtype=wide(columns))
     windows = _windows(problem, part, rows, folded=False)
     _add_taps(problem, windows, columns.view(windows.shape))
     start = first - problem.padding[0]
@@ -153,11 +165,6 @@ def scatter_band(problem: Problem, columns: Tensor, channels: int, band: Band, t
     for dim, (padding, size) in enumerate(zip(problem.padding[1:], problem.size[1:]), 3):
         part = part.narrow(dim, padding, size)
     total.narrow(2, low, high - low).add_(part)
-
-
-def _wide(tensor: Tensor) -> torch.dtype:
-    """The type of sums over taps: in fp16 and bf16 each tap would round."""
-    return torch.promote_types(tensor.dtype, torch.float32)
 
 
 def _add_taps(problem: Problem, windows: Tensor, columns: Tensor) -> None:

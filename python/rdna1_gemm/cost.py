@@ -18,7 +18,7 @@ FORWARD_SHARES = ((40000, 0.25), (10000, 0.75), (2500, 1.7), (0, 9.0))
 TRAINING_SHARES = ((40000, 2.8), (10000, 4.2), (0, 9.0))
 BACKWARD_SHARES = ((10000, 1.2), (2500, 2.6), (500, 1.7), (0, 9.0))
 #: The most elements for each image in a backward pass where there are fewer points than 10,000.
-BACKWARD_MOST = 1300000
+BACKWARD_MOST = 1_300_000
 #: Where there is so much in weights, compared to inputs and results, the gradients
 #: of weights grow faster than activations go: a backward pass is at its peak there.
 HEAVY, HEAVY_SHARE = 0.1, 0.28
@@ -89,6 +89,10 @@ class Model:
         #: Whether PyTorch's own loop over images computes this, too.
         self.native = native
 
+    def _part(self, channels: int) -> Model:
+        """The same for some of the channels, which are not contiguous."""
+        return Model(self.problem._replace(channels=channels), self.item, self.exact, self.rates, False)
+
     # Bytes ---------------------------------------------------------------
 
     def _inputs(self, images: int, rows: int) -> int:
@@ -128,7 +132,7 @@ class Model:
         problem, item = self.problem, self.item
         if channels is not None and channels < problem.channels:
             # FOLDED: columns of these channels alone, and their part of the result.
-            part = Model(problem._replace(channels=channels), item, self.exact, self.rates, False)
+            part = self._part(channels)
             return part.workspace(direction, way, images, rows) + item * part.problem.weights
         inner = prod(problem.out[1:])
         points = rows * inner
@@ -194,7 +198,7 @@ class Model:
         """`call`: seconds of the host for each operator."""
         problem = self.problem
         if channels is not None and channels < problem.channels:
-            part = Model(problem._replace(channels=channels), self.item, self.exact, self.rates, False)
+            part = self._part(channels)
             parts = _ceil(problem.channels, channels)
             again = (parts - 1) * self.copy(2 * images * problem.outputs * problem.points)
             return parts * (part.estimate(direction, way, images, rows) + self.copy(2 * part.problem.weights)) - again
@@ -319,8 +323,7 @@ class Model:
         """
         problem = self.problem
         one = self.item * problem.groups * problem.depth * problem.points
-        inputs = problem.channels * prod(problem.size)
-        image = problem.groups * (inputs + problem.outputs * problem.points)
+        image = problem.image
         if direction == FORWARD:
             elements = _share(TRAINING_SHARES if training else FORWARD_SHARES, problem) * image
         elif problem.weights > HEAVY * problem.images * image:

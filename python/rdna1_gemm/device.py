@@ -36,10 +36,13 @@ def _make(device: torch.device, dtype: torch.dtype) -> Rates:
         units = max(1, torch.get_num_threads())
         return Rates(flops=3e10 * units, bytes=1e10, launch=2e-6, units=units)
     units = torch.cuda.get_device_properties(device).multi_processor_count
+    return of_card(units, dtype, PACKED if torch.version.hip else MATRIX_UNITS)
+
+
+def of_card(units: int, dtype: torch.dtype, short: float) -> Rates:
+    """The constants of a card with so many multiprocessors that does fp16 and bf16 `short` times as fast as fp32."""
     flops = units * UNIT_FLOPS
-    speed = 1.0
-    if dtype in (torch.float16, torch.bfloat16):
-        speed = PACKED if torch.version.hip else MATRIX_UNITS
+    speed = short if dtype in (torch.float16, torch.bfloat16) else 1.0
     return Rates(flops=flops * speed, bytes=flops / INTENSITY, launch=8e-6, units=units)
 
 

@@ -9,19 +9,17 @@ and shaping it would be three.
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 import torch
 from torch import Tensor
 
+from .columns import col2im, im2col
 from .problem import Problem
 from .schedule import COLUMNS, FLIPPED, PRODUCT, ROWS, Schedule
 
 Run = Callable[[Tensor, Tensor, Optional[Tensor]], Tensor]
 Gradient = Callable[[Tensor, Tensor], Tensor]
-
-#: PyTorch's stubs know nothing of `out`.
-_nn: Any = torch._C._nn
 
 #: First image, and how many.
 Part = Tuple[int, int]
@@ -79,12 +77,11 @@ def _columns(problem: Problem, schedule: Schedule, rank: int) -> Run:
     images, outputs, depth, points = problem.images, problem.outputs, problem.depth, problem.points
     result = (images, outputs) + problem.out[:rank]
     window = (problem.kernel, problem.dilation, problem.padding, problem.stride)
-    im2col = _nn.im2col
     if images == 1:
         flat, wide = (1, problem.channels) + problem.size, (1, depth, points)
 
         def one(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
-            columns = im2col(x.reshape(flat), *window, out=x.new_empty(wide))[0]
+            columns = im2col(x.reshape(flat), x.new_empty(wide), *window)[0]
             if b is None:
                 return torch.mm(w.view(outputs, depth), columns).view(result)
             return torch.addmm(b.view(outputs, 1), w.view(outputs, depth), columns).view(result)
@@ -96,7 +93,7 @@ def _columns(problem: Problem, schedule: Schedule, rank: int) -> Run:
         wide, batch, matrices = (1, images * depth, points), (images, depth, points), (images, outputs, depth)
 
         def many(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
-            columns = im2col(x.reshape(flat), *window, out=x.new_empty(wide)).view(batch)
+            columns = im2col(x.reshape(flat), x.new_empty(wide), *window).view(batch)
             matrix = w.as_strided(matrices, steps)
             if b is None:
                 return torch.bmm(matrix, columns).view(result)
@@ -112,7 +109,7 @@ def _columns(problem: Problem, schedule: Schedule, rank: int) -> Run:
         results, buffer = x.new_empty(result), x.new_empty(space)
         for first, count in parts:
             columns = buffer.as_strided((1, count * depth, points), (0, points, 1))
-            im2col(source.merged(x, first, count), *window, out=columns)
+            im2col(source.merged(x, first, count), columns, *window)
             columns = buffer.as_strided((count, depth, points), (depth * points, points, 1))
             matrix = w.as_strided((count, outputs, depth), steps)
             torch.bmm(matrix, columns, out=target.batch(results, first, count))
@@ -134,7 +131,6 @@ def _rows(problem: Problem, schedule: Schedule, rank: int) -> Run:
     source, target = _Images(problem.channels, problem.size), _Images(outputs, (points,))
     parts = _parts(images, schedule.images)
     space = schedule.images * wide * length
-    im2col = _nn.im2col
 
     def run(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
         x = x.contiguous()
@@ -143,7 +139,7 @@ def _rows(problem: Problem, schedule: Schedule, rank: int) -> Run:
         results, buffer = x.new_empty(result), x.new_empty(space)
         for first, count in parts:
             columns = buffer.as_strided((1, count * wide, length), (0, length, 1))
-            im2col(source.merged(x, first, count), *window, out=columns)
+            im2col(source.merged(x, first, count), columns, *window)
             out = target.batch(results, first, count)
             for row in range(height):
                 part = buffer.as_strided((count, wide, points), (wide * length, length, 1), row * step)
@@ -163,13 +159,8 @@ def to_input(problem: Problem, schedule: Schedule, rank: int, dense: bool) -> Op
         return _flipped(problem, schedule, rank, dense)
     if not _fits(problem, schedule, dense) or schedule.way not in (PRODUCT, COLUMNS) or problem.images == 1:
         return None
-    images, channels, outputs, depth, points = (
-        problem.images,
-        problem.channels,
-        problem.outputs,
-        problem.depth,
-        problem.points,
-    )
+    images, channels, outputs = problem.images, problem.channels, problem.outputs
+    depth, points = problem.depth, problem.points
     result = (images, channels) + problem.size
     steps = (0, 1, depth)
     if schedule.way == PRODUCT:
@@ -185,7 +176,6 @@ def to_input(problem: Problem, schedule: Schedule, rank: int, dense: bool) -> Op
     source, target = _Images(outputs, (points,)), _Images(channels, problem.size)
     parts = _parts(images, schedule.images)
     space = schedule.images * depth * points
-    col2im = _nn.col2im
 
     def columns(g: Tensor, w: Tensor) -> Tensor:
         g = g.contiguous()
@@ -195,7 +185,7 @@ def to_input(problem: Problem, schedule: Schedule, rank: int, dense: bool) -> Op
             wide = buffer.as_strided((count, depth, points), (depth * points, points, 1))
             torch.bmm(matrix, source.batch(g, first, count), out=wide)
             wide = buffer.as_strided((1, count * depth, points), (0, points, 1))
-            col2im(wide, *window, out=target.merged(results, first, count))
+            col2im(wide, target.merged(results, first, count), *window)
         return results
 
     return columns
@@ -227,13 +217,8 @@ def to_weights(problem: Problem, schedule: Schedule, exact: bool, dense: bool) -
         return None
     if schedule.way not in (PRODUCT, COLUMNS):
         return None
-    images, channels, outputs, depth, points = (
-        problem.images,
-        problem.channels,
-        problem.outputs,
-        problem.depth,
-        problem.points,
-    )
+    images, channels, outputs = problem.images, problem.channels, problem.outputs
+    depth, points = problem.depth, problem.points
     source, target = _Images(channels, problem.size), _Images(outputs, (points,))
     pixels = _Images(channels, (points,))
     parts = _parts(images, schedule.images)
@@ -241,7 +226,6 @@ def to_weights(problem: Problem, schedule: Schedule, exact: bool, dense: bool) -
     window = (problem.kernel, problem.dilation, problem.padding, problem.stride)
     space = 0 if pointwise else schedule.images * depth * points
     single = schedule.images == 1
-    im2col = _nn.im2col
 
     def run(x: Tensor, g: Tensor) -> Tensor:
         x, g = x.contiguous(), g.contiguous()
@@ -252,7 +236,7 @@ def to_weights(problem: Problem, schedule: Schedule, exact: bool, dense: bool) -
                 columns = pixels.turned(x, first, count)
             else:
                 columns = buffer.as_strided((1, count * depth, points), (0, points, 1))
-                im2col(source.merged(x, first, count), *window, out=columns)
+                im2col(source.merged(x, first, count), columns, *window)
                 columns = buffer.as_strided((count, points, depth), (depth * points, 1, points))
             grads = target.batch(g, first, count)
             if single and total is not None:

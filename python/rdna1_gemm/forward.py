@@ -12,7 +12,7 @@ from typing import Iterator, Optional, Tuple
 import torch
 from torch import Tensor
 
-from .columns import Band, gather, gather_folded, gather_rows, padded
+from .columns import Band, gather, gather_folded, gather_rows, padded, wide
 from .problem import Problem, prod
 from .schedule import COLUMNS, FOLDED, PRODUCT, ROWS, TAPS, Schedule
 
@@ -169,7 +169,7 @@ def _narrow(problem: Problem, schedule: Schedule, inputs: Tensor, weights: Tenso
                 sub = problem._replace(images=images, groups=1, channels=count)
                 source = inputs.narrow(0, first, images).narrow(1, group * problem.channels + channel, count)
                 part = _columns(sub, gather(sub, source, band), weights[outputs].narrow(1, channel, count), None)
-                part = part.to(torch.promote_types(part.dtype, torch.float32))
+                part = part.to(wide(part))
                 total = part if total is None else total.add_(part)
             assert total is not None
             if bias is not None:

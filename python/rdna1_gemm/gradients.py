@@ -8,7 +8,7 @@ from typing import Optional
 import torch
 from torch import Tensor
 
-from .columns import Band, gather, gather_folded, scatter, scatter_band
+from .columns import Band, gather, gather_folded, scatter, scatter_band, wide
 from .forward import chunks, forward, multiply, spread
 from .problem import Problem, prod
 from .schedule import FLIPPED, FOLDED, PRODUCT, Schedule
@@ -87,7 +87,7 @@ def weight_gradient(problem: Problem, schedule: Schedule, inputs: Tensor, grads:
     if schedule.channels < problem.channels:
         by_channels = _folded_by_channels if schedule.way == FOLDED else _narrow
         return by_channels(problem, schedule, inputs, grads).view(shape)
-    exact = torch.promote_types(inputs.dtype, torch.float32) == inputs.dtype
+    exact = wide(inputs) == inputs.dtype
     total: Optional[Tensor] = None
     for first, images, band in chunks(problem, schedule):
         source, part = inputs, grads
@@ -127,7 +127,7 @@ def _weight_part(
         return partial
     partial = partial.view(images, groups, problem.outputs, problem.depth)
     # Sums of fp16 and bf16 stay in fp32 until all images are in.
-    return partial.sum(0, dtype=torch.promote_types(partial.dtype, torch.float32))
+    return partial.sum(0, dtype=wide(partial))
 
 
 def _folded(problem: Problem, inputs: Tensor, grads: Tensor, total: Optional[Tensor], exact: bool) -> Tensor:
@@ -162,12 +162,12 @@ def _folded_by_channels(problem: Problem, schedule: Schedule, inputs: Tensor, gr
 def _add(total: Optional[Tensor], part: Tensor) -> Tensor:
     if total is None:
         return part
-    return total.to(torch.promote_types(total.dtype, torch.float32)).add_(part)
+    return total.to(wide(total)).add_(part)
 
 
 def _narrow(problem: Problem, schedule: Schedule, inputs: Tensor, grads: Tensor) -> Tensor:
     """One row of one image and group at a time, over parts of the channels."""
-    dtype = torch.promote_types(inputs.dtype, torch.float32)
+    dtype = wide(inputs)
     total = inputs.new_zeros((problem.groups, problem.outputs, problem.channels, problem.taps), dtype=dtype)
     for group in range(problem.groups):
         outputs = slice(group * problem.outputs, (group + 1) * problem.outputs)

@@ -119,7 +119,7 @@ class Planner:
         if problem is None:
             return Plan(lambda _: lambda x, w, b: native.convolution(x, w, b, arguments), 0)
         kind, packed = Kind.of(inputs, training), weights.is_contiguous()
-        if _is_depthwise(problem):
+        if problem.depthwise:
             return Plan(lambda _: self._native(problem, kind, packed, arguments), 0)
         format = native.memory_format(inputs, weights, bias, arguments)
 
@@ -165,7 +165,7 @@ class Planner:
     def _native(self, problem: Problem, kind: Kind, packed: bool, arguments: Arguments) -> Run:
         """PyTorch's kernels: depthwise, or single images, which its path treats as the engine would."""
         run = native.direct(problem, kind.rank, arguments) if kind.is_cuda and kind.dense and packed else None
-        if run is None and arguments.transposed and _is_depthwise(problem) and kind.is_cuda and kind.rank > 1:
+        if run is None and arguments.transposed and problem.depthwise and kind.is_cuda and kind.rank > 1:
 
             def run(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
                 return native.depthwise_transposed(problem, x, w, b, arguments)
@@ -175,7 +175,7 @@ class Planner:
             def run(x: Tensor, w: Tensor, b: Optional[Tensor]) -> Tensor:
                 return native.convolution(x, w, b, arguments)
 
-        schedule = OWN._replace(workspace=0 if _is_depthwise(problem) else _one(problem, kind))
+        schedule = OWN._replace(workspace=0 if problem.depthwise else _one(problem, kind))
         return self.report.watch(FORWARD, problem, arguments.transposed, kind, schedule, run)
 
     # Backward ------------------------------------------------------------
@@ -202,7 +202,7 @@ class Planner:
 
         if problem is None:
             return Plan(lambda _: own, 0)
-        if _is_depthwise(problem) and not arguments.transposed and not (mask[1] and _is_coarse(kind)):
+        if problem.depthwise and not arguments.transposed and not (mask[1] and _is_coarse(kind)):
             watched = self.report.watch(GRADIENTS, problem, False, kind, OWN, own)
             return Plan(lambda _: watched, 0)
         format = native.memory_format(inputs, weights, None, arguments)
@@ -237,7 +237,7 @@ class Planner:
                 return straight(g, w, None)
 
         elif mask[0]:
-            data = OWN if _is_depthwise(problem) else self._schedule(DATA, problem, grads, limit, native=True)
+            data = OWN if problem.depthwise else self._schedule(DATA, problem, grads, limit, native=True)
             input_run = self._to_input(problem, data, grads, packed, arguments)
             input_run = self.report.watch(DATA, problem, False, kind, data, input_run)
         if mask[1]:
@@ -336,11 +336,6 @@ def _fits(problem: Problem, grads: Tensor, inputs: Tensor, transposed: bool) -> 
     else:
         shape = (problem.images, problem.groups * problem.outputs) + problem.out[:rank]
     return tuple(grads.shape) == shape
-
-
-def _is_depthwise(problem: Problem) -> bool:
-    """Whether PyTorch has a kernel of its own, which needs no matrix product."""
-    return problem.channels == 1 and problem.groups > 1
 
 
 def _is_coarse(kind: Kind) -> bool:

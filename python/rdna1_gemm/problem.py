@@ -76,6 +76,16 @@ class Problem(NamedTuple):
         return self.taps == 1 and self.unit_stride and not any(self.padding)
 
     @property
+    def depthwise(self) -> bool:
+        """Whether PyTorch has a kernel of its own, which needs no matrix product."""
+        return self.channels == 1 and self.groups > 1
+
+    @property
+    def image(self) -> int:
+        """Elements of one image's inputs and results."""
+        return self.groups * (self.channels * prod(self.size) + self.outputs * self.points)
+
+    @property
     def unit_stride(self) -> bool:
         return all(s == 1 for s in self.stride)
 

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(support.ROOT, "bench"))
 
 import torch
 
+import common
 import memory
 
 from rdna1_gemm.settings import Settings
@@ -29,7 +30,7 @@ class Peak(unittest.TestCase):
         return own.peak, ours.peak
 
     def test_fp32_takes_no_more_than_pytorchs_own_path(self) -> None:
-        for name in memory.MODELS:
+        for name in common.MODELS:
             for training in (False, True):
                 own, ours = self.peaks(name, torch.float32, training)
                 self.assertLessEqual(ours, own, f"{name}, training: {training}")

@@ -51,7 +51,8 @@ pub struct Check {
     pub quantity: String,
     /// The largest difference from the reference in units of the largest
     /// reference value, over all repetitions; for `loss`, the part of the
-    /// decline that its gradients promise which is missing. Absent where the result was no number or had the wrong shape.
+    /// decline that its gradients promise which is missing. Absent where the result was
+    /// no number or had the wrong shape.
     pub error: Option<f64>,
     /// The most that `error` may be; see docs/validate.md.
     pub limit: f64,
