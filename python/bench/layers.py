@@ -3,7 +3,9 @@
 
     python layers.py [--out FILE] [--only MODEL,…] [--seconds N]
 
-Times are the card's alone. What the cost model rests on, and its check.
+Times are the card's alone. What the cost model rests on, and its check: at the end of
+each kind, the sums over its layers of the vendor's library, of PyTorch's own path, of
+what the model picks where memory is no matter, and of the fastest way.
 """
 
 from __future__ import annotations
@@ -65,14 +67,16 @@ def measure(direction: str, layer: Tuple[Any, ...], dtype: torch.dtype) -> List[
     g = torch.randn((shape[0], weights[0]) + problem.out, device="cuda", dtype=dtype)
     rows: List[Dict[str, Any]] = []
 
-    def add(way: str, call: Any, workspace: int, estimate: float) -> None:
+    def add(way: str, call: Any, workspace: int, estimate: float, **more: Any) -> None:
         try:
             torch.cuda.synchronize()
             ms = common.graphed(call)
         except RuntimeError as error:
             print(way, layer, str(error)[:100], flush=True)
             return
-        rows.append({"way": way, "ms": round(ms, 5), "mib": workspace >> 20, "model_ms": round(estimate * 1e3, 5)})
+        rows.append(
+            {"way": way, "ms": round(ms, 5), "mib": workspace >> 20, "model_ms": round(estimate * 1e3, 5), **more}
+        )
 
     mask = [direction == DATA, direction == WEIGHT, False]
 
@@ -97,6 +101,8 @@ def measure(direction: str, layer: Tuple[Any, ...], dtype: torch.dtype) -> List[
         for way in turned.ways(FORWARD):
             for schedule in list(turned.splits(FORWARD, way, LIMITS[0]))[:1]:
                 schedules["flipped " + way] = schedule._replace(way="flipped", inner=schedule)
+    picked = model.choose(direction, LIMITS[0], fast=True)
+    schedules[picked.text() + picked.split_text(problem)] = picked
     for name, schedule in schedules.items():
 
         def run(schedule: Any = schedule) -> Tensor:
@@ -106,8 +112,23 @@ def measure(direction: str, layer: Tuple[Any, ...], dtype: torch.dtype) -> List[
                 return data_gradient(problem, schedule, g, w)
             return weight_gradient(problem, schedule, x, g)
 
-        add(name, run, schedule.workspace, schedule.cost)
+        add(name, run, schedule.workspace, schedule.cost, picked=schedule is picked)
     return rows
+
+
+def summary(measured: List[List[Dict[str, Any]]]) -> str:
+    """Sums over layers of which everything was measured."""
+    sums = {"vendor": 0.0, "pytorch": 0.0, "picked": 0.0, "fastest": 0.0}
+    count = 0
+    for rows in measured:
+        times = {row["way"]: row["ms"] for row in rows}
+        ways = [row["ms"] for row in rows if "picked" in row]
+        picked = [row["ms"] for row in rows if row.get("picked")]
+        if {"vendor", "pytorch"} <= set(times) and picked:
+            count += 1
+            for name, ms in zip(sums, (times["vendor"], times["pytorch"], picked[0], min(ways))):
+                sums[name] += ms
+    return f"{count} layers, ms: " + ", ".join(f"{name} {ms:.2f}" for name, ms in sums.items())
 
 
 def main() -> None:
@@ -134,10 +155,12 @@ def main() -> None:
     ]
     with torch.no_grad():
         for direction, batch, dtype in cases:
+            measured = []
             for layer in layers(options.only.split(","), batch):
                 if time.time() - start > options.seconds:
                     break
                 rows = measure(direction, layer, dtype)
+                measured.append(rows)
                 result.append(
                     {
                         "direction": direction,
@@ -146,7 +169,7 @@ def main() -> None:
                         "ways": rows,
                     }
                 )
-            print(f"{time.time() - start:.0f} s: {direction} {batch} {dtype}: {len(result)}", flush=True)
+            print(f"{time.time() - start:.0f} s: {direction} {batch} {dtype}: {summary(measured)}", flush=True)
     text = json.dumps({"device": where, "layers": result})
     if options.out == "-":
         print(text)

@@ -64,6 +64,8 @@ class Replay(TorchDispatchMode):
         super().__init__()
         self.path, self.kernels = path, kernels
         self.peak = self.held = 0
+        #: Whether what is called now belongs to a backward pass.
+        self.backwards = False
         #: Held before each convolution: direction, problem, bytes of an element, bytes held with results.
         self.layers: List[Tuple[str, Problem, int, int]] = []
         self._live: Dict[int, Tuple[Any, int]] = {}
@@ -75,6 +77,8 @@ class Replay(TorchDispatchMode):
             return self.forward(*args[:9])
         if function is aten.convolution_backward.default:
             return self.backward(*args)
+        if function is aten.add.Tensor and self.backwards and _whole(args[0]) and args[0].shape == args[1].shape:
+            return args[0]  # Autograd adds in place, but not to tensors of this mode.
         result = function(*args, **(kwargs or {}))
         for part in result if isinstance(result, (tuple, list)) else (result,):
             if isinstance(part, Tensor):
@@ -122,11 +126,12 @@ class Replay(TorchDispatchMode):
         problem = describe(x.shape, w.shape, *rest[:6])
         assert problem is not None
         item, mask = x.element_size(), rest[6]
-        held = self.held + item * x.numel() * mask[0]
-        if mask[0]:
-            self.layers.append((DATA, problem, item, held))
-        if mask[1]:
-            self.layers.append((WEIGHT, problem, item, held + item * w.numel()))
+        order = [(DATA, x, mask[0]), (WEIGHT, w, mask[1])]
+        held = self.held
+        for direction, like, wanted in reversed(order) if plans.weights_first(x.dtype) else order:
+            if wanted:
+                held += item * like.numel()
+                self.layers.append((direction, problem, item, held))
         with self:
             if self.path == PYTORCH:
                 return self.own_gradients(problem, x, w, mask)
@@ -151,6 +156,11 @@ class Replay(TorchDispatchMode):
 
 def _storage(tensor: Tensor) -> Any:
     return tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage()._storage
+
+
+def _whole(tensor: Tensor) -> bool:
+    """Whether a tensor is all of its memory."""
+    return tensor.is_contiguous() and _storage(tensor).nbytes() == tensor.numel() * tensor.element_size()
 
 
 def replay(name: str, dtype: torch.dtype, batch: int, training: bool, path: str, card: str = CARD) -> Replay:
@@ -195,7 +205,9 @@ def replay(name: str, dtype: torch.dtype, batch: int, training: bool, path: str,
             native, "convolution_backward", own_gradients
         ), mode:
             if training:
-                torch.nn.functional.cross_entropy(net(x).float(), target).backward()
+                loss = torch.nn.functional.cross_entropy(net(x).float(), target)
+                mode.backwards = True
+                loss.backward()
             else:
                 with torch.no_grad():
                     net(x)

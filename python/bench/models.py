@@ -6,9 +6,9 @@
 All three in one process, one after the other for each model; TF32 off. The first
 time is the median of repeated steps with the host's part, the second the sum of the
 card's kernels in one step, by PyTorch's profiler: a host that is slow, compared with
-the card, hides how fast a path is. Memory is the allocator's peak above what model
-and input hold; error is that of one image's result against float64, where the model
-is evaluated.
+the card, hides how fast a path is. Memory is the peak of what was asked of the
+allocator, above what model and input hold (with `--out`, that of its blocks, too);
+error is that of one image's result against float64, where the model is evaluated.
 """
 
 from __future__ import annotations
@@ -57,14 +57,19 @@ def step(net: Any, inputs: Any, training: bool) -> Callable[[], Any]:
     return train
 
 
-def peak(call: Callable[[], Any]) -> int:
-    """Bytes that a call needs at once beyond what is held."""
+def peaks(call: Callable[[], Any]) -> List[int]:
+    """Bytes that a call needs at once beyond what is held: asked for, and in the allocator's blocks.
+
+    A block may be up to 1 MiB larger than what was asked for, as blocks happened to be free.
+    """
     torch.cuda.synchronize()
-    held = torch.cuda.memory_allocated()
+    held = torch.cuda.memory_stats()
     torch.cuda.reset_peak_memory_stats()
     call()
     torch.cuda.synchronize()
-    return int(torch.cuda.max_memory_allocated() - held)
+    found = torch.cuda.memory_stats()
+    names = ("requested_bytes.all", "allocated_bytes.all")
+    return [int(found[f"{name}.peak"] - held[f"{name}.current"]) for name in names if f"{name}.peak" in found]
 
 
 def kernels(call: Callable[[], Any]) -> float:
@@ -87,7 +92,7 @@ def cell(name: str, dtype: torch.dtype, batch: int, training: bool, error: bool)
         choose(path)
         try:
             ms = common.milliseconds(call, budget=0.25)
-            result[path] = {"ms": ms, "card_ms": kernels(call), "bytes": peak(call)}
+            result[path] = {"ms": ms, "card_ms": kernels(call), "bytes": peaks(call)}
         except RuntimeError as failure:
             result[path] = {"failed": str(failure)[:200]}
     if error and not training:
@@ -131,7 +136,7 @@ def table(cells: List[Dict[str, Any]]) -> str:
             mine = [engine / vendor, pytorch / engine, card[2] / card[0], card[1] / card[2]]
             for values, value in zip(ratios, mine):
                 values.append(value)
-            space = ", ".join(f"{found[path]['bytes'] / (1 << 20):.0f}" for path in PATHS)
+            space = ", ".join(f"{found[path]['bytes'][0] / (1 << 20):.1f}" for path in PATHS)
             error = ", ".join(f"{found[path]['error']:.1e}" for path in PATHS if "error" in found[path])
             lines.append(
                 f"| {found['model']} | {vendor:.2f} | {pytorch:.2f} | {engine:.2f} | {mine[0]:.2f} | {mine[1]:.2f}"

@@ -17,20 +17,17 @@ SCATTER = 1.5
 FORWARD_SHARES = ((40000, 0.25), (10000, 0.75), (2500, 1.7), (0, 9.0))
 TRAINING_SHARES = ((40000, 2.8), (10000, 4.2), (0, 9.0))
 BACKWARD_SHARES = ((10000, 1.2), (2500, 2.6), (500, 1.7), (0, 9.0))
-#: The most elements for each image in a backward pass where there are fewer points than 10,000.
-BACKWARD_MOST = 1_300_000
+#: The most elements for each image where there are fewer points than so many.
+MOST_POINTS, FORWARD_MOST, BACKWARD_MOST = 10000, 910_000, 1_300_000
 #: Where there is so much in weights, compared to inputs and results, the gradients
 #: of weights grow faster than activations go: a backward pass is at its peak there.
-HEAVY, HEAVY_SHARE = 0.1, 0.28
+HEAVY = 0.1
+HEAVY_SHARES = ((500, 0.31), (100, 0.45), (0, 1.1))
+#: The same where a stage begins and two paths meet, strided or 1x1 from so many
+#: points on: for 1x1, and for other kernels, which get the columns of one image.
+STAGE_POINTS, STAGE_PRODUCT, STAGE_TAPS = 100, 0.2, 0.09
 #: Elements for each image that are always preferred to more launches.
-FLOOR = 1 << 15
-#: The same for gradients of weights in fp16 and bf16, which are made in parts if there is less.
-SHORT_FLOOR = 1 << 17
-
-#: How much slower such a gradient may be for the sake of memory.
-SLOWER = 3.0
-#: And how much more memory it may take to be no slower than that.
-MORE = 4
+FLOOR = 3 << 13
 
 #: Seconds of the host for an operator called here, and for one image of PyTorch's own loop.
 CALL, IMAGE = 14e-6, 14e-6
@@ -131,9 +128,7 @@ class Model:
         """Bytes besides inputs and results."""
         problem, item = self.problem, self.item
         if channels is not None and channels < problem.channels:
-            # FOLDED: columns of these channels alone, and their part of the result.
-            part = self._part(channels)
-            return part.workspace(direction, way, images, rows) + item * part.problem.weights
+            return self._part(channels).workspace(direction, way, images, rows)  # FOLDED
         inner = prod(problem.out[1:])
         points = rows * inner
         columns = item * images * problem.groups * problem.depth * points
@@ -201,7 +196,7 @@ class Model:
             part = self._part(channels)
             parts = _ceil(problem.channels, channels)
             again = (parts - 1) * self.copy(2 * images * problem.outputs * problem.points)
-            return parts * (part.estimate(direction, way, images, rows) + self.copy(2 * part.problem.weights)) - again
+            return parts * part.estimate(direction, way, images, rows) - again
         chunks = _ceil(problem.images, images) * _ceil(problem.out[0], rows)
         inner = prod(problem.out[1:])
         points = rows * inner
@@ -314,44 +309,47 @@ class Model:
                 FOLDED, images, rows, channels, space, self.estimate(direction, FOLDED, images, rows, channels)
             )
 
-    def preferred(self, direction: str, training: bool = False) -> int:
+    def preferred(self, direction: str, training: bool = False, later: int = 0) -> int:
         """Bytes of workspace that do not raise the peak of a usual network.
 
         At least the columns of one image, which PyTorch's own path takes. Beyond
         that, a share of inputs and results. `training`: a forward pass whose
-        backward pass is to come. See `docs/engine.md` for how the shares were found.
+        backward pass is to come. `later`: bytes of results that are to come, which
+        PyTorch's path has allocated by then. See `docs/engine.md` for how the shares
+        were found.
         """
         problem = self.problem
         one = self.item * problem.groups * problem.depth * problem.points
-        image = problem.image
+        image, floor = problem.image, FLOOR
         if direction == FORWARD:
             elements = _share(TRAINING_SHARES if training else FORWARD_SHARES, problem) * image
+            if not training and problem.points < MOST_POINTS:
+                elements = min(elements, FORWARD_MOST)
         elif problem.weights > HEAVY * problem.images * image:
-            elements = HEAVY_SHARE * image
+            if not problem.unit_stride or (problem.pointwise and problem.points >= STAGE_POINTS):
+                floor, elements = 0, (STAGE_PRODUCT if problem.taps == 1 else STAGE_TAPS) * image
+            else:
+                elements = _share(HEAVY_SHARES, problem) * image
         else:
             elements = _share(BACKWARD_SHARES, problem) * image
-            if problem.points < BACKWARD_SHARES[0][0]:
+            if problem.points < MOST_POINTS:
                 elements = min(elements, BACKWARD_MOST)
-        # A data gradient comes before the weights' gradient is allocated.
-        later = self.item * problem.weights if direction == DATA else 0
-        floor = SHORT_FLOOR if direction == WEIGHT and not self.exact else FLOOR
         return int(max(one, self.item * problem.images * max(elements, floor))) + later
 
-    def choose(self, direction: str, limit: int, fast: bool = False, training: bool = False) -> Schedule:
+    def choose(
+        self, direction: str, limit: int, fast: bool = False, training: bool = False, later: int = 0
+    ) -> Schedule:
         """The cheapest schedule in the preferred workspace, or in so much more as it takes, and never over the limit.
 
-        Where speed counts for more (`fast`), the cheapest under the limit.
+        Where speed counts for more (`fast`), the cheapest under the limit. For
+        `training` and `later` see `preferred`.
 
         Where not even one output row fits, single rows over parts of the channels.
         """
-        preferred = limit if fast else min(limit, self.preferred(direction, training))
-        # Sums of short types need space of their own; with too little of it layers are cut to pieces.
-        enough, most = float("inf"), min(limit, MORE * preferred)
-        if direction == WEIGHT and not self.exact:
-            enough = SLOWER * min((schedule.cost for schedule in self.candidates(direction, limit)), default=enough)
+        preferred = limit if fast else min(limit, self.preferred(direction, training, later))
         while True:
             best = min(self.candidates(direction, preferred), key=lambda schedule: schedule.cost, default=None)
-            if best is not None and (best.cost <= enough or preferred >= most):
+            if best is not None:
                 return best
             if preferred >= limit:
                 return self.least(direction, limit)

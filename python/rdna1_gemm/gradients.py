@@ -147,15 +147,13 @@ def _side_by_side(problem: Problem, grads: Tensor) -> Tensor:
 
 def _folded_by_channels(problem: Problem, schedule: Schedule, inputs: Tensor, grads: Tensor) -> Tensor:
     """Parts of the channels, each one's gradient complete: no sum is left for the tensors' type."""
-    total = inputs.new_empty((problem.outputs, problem.channels, problem.taps))
+    total = inputs.new_empty((problem.outputs, problem.depth))
     folded = _side_by_side(problem, grads)
     for channel in range(0, problem.channels, schedule.channels):
         count = min(schedule.channels, problem.channels - channel)
         columns = gather_folded(problem._replace(channels=count), inputs.narrow(1, channel, count))
-        part = torch.mm(folded, columns.t())
+        torch.mm(folded, columns.t(), out=total.narrow(1, channel * problem.taps, count * problem.taps))
         del columns  # Not beside the next ones.
-        total.narrow(1, channel, count).copy_(part.view(problem.outputs, count, problem.taps))
-        del part
     return total
 
 

@@ -7,7 +7,7 @@ what runs for each call afterwards is short.
 
 from __future__ import annotations
 
-from typing import Any, Callable, NamedTuple, Optional, Sequence
+from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from .device import memory, rates
 from .forward import forward
 from .gradients import data_gradient, weight_gradient
 from .native import Arguments, Gradients
-from .problem import Problem, describe
+from .problem import Problem, describe, prod
 from .report import Report
 from .schedule import DATA, FORWARD, GRADIENTS, NATIVE, OWN, WEIGHT, Schedule
 from .settings import Settings, say_once
@@ -98,7 +98,9 @@ class Planner:
     def _limit(self, kind: Kind) -> int:
         return self.settings.limit(memory(kind.device))
 
-    def _schedule(self, direction: str, problem: Problem, kind: Kind, limit: int, native: bool = False) -> Schedule:
+    def _schedule(
+        self, direction: str, problem: Problem, kind: Kind, limit: int, native: bool = False, later: int = 0
+    ) -> Schedule:
         model = Model(
             problem,
             kind.item,
@@ -107,7 +109,7 @@ class Planner:
             kind.dense,
             native and kind.is_cuda and problem.groups == 1 and kind.rank == 2,
         )
-        return model.choose(direction, limit, self.settings.fast, kind.training)
+        return model.choose(direction, limit, self.settings.fast, kind.training, later)
 
     # Forward -------------------------------------------------------------
 
@@ -229,6 +231,9 @@ class Planner:
         transposed = arguments.transposed
         # `run` below makes it so.
         grads = kind._replace(dense=True)
+        first = weights_first(kind.dtype)
+        # What is computed first has the room of the other's result.
+        room = [kind.item * size * wanted for size, wanted in zip(_sizes(problem, transposed), mask)]
         input_run = weight_run = None
         if mask[0] and transposed:
             straight = self._straight(problem, grads, packed, limit)
@@ -237,23 +242,34 @@ class Planner:
                 return straight(g, w, None)
 
         elif mask[0]:
-            data = OWN if problem.depthwise else self._schedule(DATA, problem, grads, limit, native=True)
+            later = 0 if first else room[1]
+            data = OWN if problem.depthwise else self._schedule(DATA, problem, grads, limit, True, later)
             input_run = self._to_input(problem, data, grads, packed, arguments)
             input_run = self.report.watch(DATA, problem, False, kind, data, input_run)
         if mask[1]:
-            weight_run = self._to_weights(problem, grads if transposed else kind, kind, limit, arguments)
+            source, later = grads if transposed else kind, room[0] if first else 0
+            weight_run = self._to_weights(problem, source, kind, limit, arguments, later)
         bias = mask[2]
         over = [0] + list(range(2, kind.rank + 2))
 
+        def to_input(g: Tensor, x: Tensor, w: Tensor) -> Optional[Tensor]:
+            if input_run is None:
+                return None
+            result: Tensor = input_run(g, x, w).reshape(x.shape)
+            return result.contiguous(memory_format=format)
+
+        def to_weight(g: Tensor, x: Tensor, w: Tensor) -> Optional[Tensor]:
+            if weight_run is None:
+                return None
+            result: Tensor = weight_run(g, x, w).view(w.shape)
+            return result.contiguous(memory_format=format)
+
         def run(g: Tensor, x: Tensor, w: Tensor) -> Gradients:
             g = g.contiguous()
-            to_input = to_weight = None
-            # In this order: the schedules count on it.
-            if input_run is not None:
-                to_input = input_run(g, x, w).reshape(x.shape).contiguous(memory_format=format)
-            if weight_run is not None:
-                to_weight = weight_run(g, x, w).view(w.shape).contiguous(memory_format=format)
-            return to_input, to_weight, g.sum(over) if bias else None
+            if first:
+                weight = to_weight(g, x, w)
+                return to_input(g, x, w), weight, g.sum(over) if bias else None
+            return to_input(g, x, w), to_weight(g, x, w), g.sum(over) if bias else None
 
         return run
 
@@ -270,10 +286,12 @@ class Planner:
             return lambda g, x, w: decided(g, w)
         return lambda g, x, w: data_gradient(problem, schedule, _planar(g), w)
 
-    def _to_weights(self, problem: Problem, source: Kind, kind: Kind, limit: int, arguments: Arguments) -> Run:
+    def _to_weights(
+        self, problem: Problem, source: Kind, kind: Kind, limit: int, arguments: Arguments, later: int
+    ) -> Run:
         """A function of the result's gradient, inputs and weights; `source` is what columns are made of."""
         transposed = arguments.transposed
-        schedule = self._schedule(WEIGHT, problem, source, limit, native=not transposed)
+        schedule = self._schedule(WEIGHT, problem, source, limit, not transposed, later)
         run = fast.to_weights(problem, schedule, kind.dtype in EXACT, kind.dense)
 
         def weight_run(g: Tensor, x: Tensor, w: Tensor) -> Any:
@@ -336,6 +354,23 @@ def _fits(problem: Problem, grads: Tensor, inputs: Tensor, transposed: bool) -> 
     else:
         shape = (problem.images, problem.groups * problem.outputs) + problem.out[:rank]
     return tuple(grads.shape) == shape
+
+
+def weights_first(dtype: torch.dtype) -> bool:
+    """Whether the weights' gradient is computed before that of the input.
+
+    Where its sums need memory of their own, it takes what is not allocated yet.
+    """
+    return dtype in SHORT
+
+
+def _sizes(problem: Problem, transposed: bool) -> Tuple[int, int]:
+    """Elements of the input and of the weights, as the caller has them."""
+    if transposed:
+        inputs = problem.outputs * problem.points
+    else:
+        inputs = problem.channels * prod(problem.size)
+    return problem.images * problem.groups * inputs, problem.weights
 
 
 def _is_coarse(kind: Kind) -> bool:
