@@ -3,31 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Iterator, List, NamedTuple, Optional
 
+from .preference import preferred
 from .problem import Problem, prod
 from .schedule import COLUMNS, DATA, FLIPPED, FOLDED, FORWARD, NATIVE, PRODUCT, ROWS, TAPS, WEIGHT, Schedule
 
 #: col2im reads each element so much more slowly than a copy (measured, H200).
 SCATTER = 1.5
-
-#: Preferred workspace: from so many points on, a share of inputs and results. The
-#: forward pass of a training has more room: its peak is still to come. Where these
-#: come from: `bench/memory.py --room`.
-FORWARD_SHARES = ((40000, 0.25), (10000, 0.75), (2500, 1.7), (0, 9.0))
-TRAINING_SHARES = ((40000, 2.8), (10000, 4.2), (0, 9.0))
-BACKWARD_SHARES = ((10000, 1.2), (2500, 2.6), (500, 1.7), (0, 9.0))
-#: The most elements for each image where there are fewer points than so many.
-MOST_POINTS, FORWARD_MOST, BACKWARD_MOST = 10000, 910_000, 1_300_000
-#: Where there is so much in weights, compared to inputs and results, the gradients
-#: of weights grow faster than activations go: a backward pass is at its peak there.
-HEAVY = 0.1
-HEAVY_SHARES = ((500, 0.31), (100, 0.45), (0, 1.1))
-#: The same where a stage begins and two paths meet, strided or 1x1 from so many
-#: points on: for 1x1, and for other kernels, which get the columns of one image.
-STAGE_POINTS, STAGE_PRODUCT, STAGE_TAPS = 100, 0.2, 0.09
-#: Elements for each image that are always preferred to more launches.
-FLOOR = 3 << 13
 
 #: Seconds of the host for an operator called here, and for one image of PyTorch's own loop.
 CALL, IMAGE = 14e-6, 14e-6
@@ -63,10 +46,6 @@ def largest(low: int, high: int, fits: Callable[[int], bool]) -> int:
         else:
             high = middle - 1
     return low
-
-
-def _share(shares: Sequence[Tuple[int, float]], problem: Problem) -> float:
-    return next(share for points, share in shares if problem.points >= points)
 
 
 class Model:
@@ -309,51 +288,24 @@ class Model:
                 FOLDED, images, rows, channels, space, self.estimate(direction, FOLDED, images, rows, channels)
             )
 
-    def preferred(self, direction: str, training: bool = False, later: int = 0) -> int:
-        """Bytes of workspace that do not raise the peak of a usual network.
-
-        At least the columns of one image, which PyTorch's own path takes. Beyond
-        that, a share of inputs and results. `training`: a forward pass whose
-        backward pass is to come. `later`: bytes of results that are to come, which
-        PyTorch's path has allocated by then. See `docs/engine.md` for how the shares
-        were found.
-        """
-        problem = self.problem
-        one = self.item * problem.groups * problem.depth * problem.points
-        image, floor = problem.image, FLOOR
-        if direction == FORWARD:
-            elements = _share(TRAINING_SHARES if training else FORWARD_SHARES, problem) * image
-            if not training and problem.points < MOST_POINTS:
-                elements = min(elements, FORWARD_MOST)
-        elif problem.weights > HEAVY * problem.images * image:
-            if not problem.unit_stride or (problem.pointwise and problem.points >= STAGE_POINTS):
-                floor, elements = 0, (STAGE_PRODUCT if problem.taps == 1 else STAGE_TAPS) * image
-            else:
-                elements = _share(HEAVY_SHARES, problem) * image
-        else:
-            elements = _share(BACKWARD_SHARES, problem) * image
-            if problem.points < MOST_POINTS:
-                elements = min(elements, BACKWARD_MOST)
-        return int(max(one, self.item * problem.images * max(elements, floor))) + later
-
     def choose(
         self, direction: str, limit: int, fast: bool = False, training: bool = False, later: int = 0
     ) -> Schedule:
         """The cheapest schedule in the preferred workspace, or in so much more as it takes, and never over the limit.
 
         Where speed counts for more (`fast`), the cheapest under the limit. For
-        `training` and `later` see `preferred`.
+        `training` and `later` see `preference.preferred`.
 
         Where not even one output row fits, single rows over parts of the channels.
         """
-        preferred = limit if fast else min(limit, self.preferred(direction, training, later))
+        room = limit if fast else min(limit, preferred(self.problem, self.item, direction, training, later))
         while True:
-            best = min(self.candidates(direction, preferred), key=lambda schedule: schedule.cost, default=None)
+            best = min(self.candidates(direction, room), key=lambda schedule: schedule.cost, default=None)
             if best is not None:
                 return best
-            if preferred >= limit:
+            if room >= limit:
                 return self.least(direction, limit)
-            preferred = min(limit, 2 * preferred)
+            room = min(limit, 2 * room)
 
     def candidates(self, direction: str, limit: int) -> List[Schedule]:
         """Every way under a limit."""
