@@ -9,7 +9,7 @@ of operators hold at once, in blocks of 512 bytes as PyTorch's allocator has the
 the figures agree with those that `models.py` measures, which see a training step's
 gradients only from its second run on, where those of the first are taken away.
 `--room`: for each layer, how much room is left below the peak of PyTorch's path
-while that layer computes. That is what the shares in `cost.py` rest on.
+while that layer computes. That is what the shares in `preference.py` rest on.
 """
 
 from __future__ import annotations

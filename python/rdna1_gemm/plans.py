@@ -266,10 +266,11 @@ class Planner:
 
         def run(g: Tensor, x: Tensor, w: Tensor) -> Gradients:
             g = g.contiguous()
-            if first:
-                weight = to_weight(g, x, w)
-                return to_input(g, x, w), weight, g.sum(over) if bias else None
-            return to_input(g, x, w), to_weight(g, x, w), g.sum(over) if bias else None
+            # In this order: the schedules count on it.
+            early = to_weight(g, x, w) if first else None
+            data = to_input(g, x, w)
+            weight = early if first else to_weight(g, x, w)
+            return data, weight, g.sum(over) if bias else None
 
         return run
 

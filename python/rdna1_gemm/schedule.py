@@ -30,8 +30,8 @@ class Schedule(NamedTuple):
     images: int
     #: Output rows at once (the first spatial dimension).
     rows: int
-    #: Input channels of a group at once; fewer than all only where one row of
-    #: columns is too much.
+    #: Input channels of a group at once; fewer than all where one row of columns is
+    #: too much, and in parts of a FOLDED gradient of weights.
     channels: int
     #: Bytes besides inputs and results.
     workspace: int
